@@ -1,0 +1,1 @@
+"""Estimators: from X and y to facts and a stream of batches."""

@@ -1,0 +1,112 @@
+"""The tree of errors and warnings.
+
+::
+
+    SklearnLossError
+    ├── ComponentError        (TypeError)   a declaration that cannot work
+    ├── UnknownNameError      (ValueError)  no component of that name
+    │   └── AmbiguousNameError              two plugins carry it
+    ├── ParameterError        (ValueError)  a hyperparameter unknown or out of range
+    ├── FactError             (TypeError)   a keyword of ``fit`` that nothing can take
+    │   └── MissingFactError  (ValueError)  a component needs a fact nobody supplied
+    ├── TaskError             (ValueError)  a component of another task or role
+    ├── ModuleError           (ValueError)  a user's module that does not fit
+    └── TrainingError         (RuntimeError)
+        └── NonFiniteLossError              the loss left the numbers; the last good weights were kept
+    SklearnLossWarning        (UserWarning)
+    ├── PluginWarning                       a plugin that was not loaded
+    └── DataWarning                         data that will not do what the user expects
+
+Every message says who, what is wrong, what was given, what is allowed and what to do.
+"""
+
+import difflib
+from collections.abc import Iterable
+
+__all__ = [
+    "AmbiguousNameError",
+    "ComponentError",
+    "DataWarning",
+    "FactError",
+    "MissingFactError",
+    "ModuleError",
+    "NonFiniteLossError",
+    "ParameterError",
+    "PluginWarning",
+    "SklearnLossError",
+    "SklearnLossWarning",
+    "TaskError",
+    "TrainingError",
+    "UnknownNameError",
+    "did_you_mean",
+]
+
+
+class SklearnLossError(Exception):
+    """Base of every error raised on purpose."""
+
+
+class ComponentError(SklearnLossError, TypeError):
+    """The declaration of a component cannot work."""
+
+
+class UnknownNameError(SklearnLossError, ValueError):
+    """No component of that kind has this name."""
+
+
+class AmbiguousNameError(UnknownNameError):
+    """Several plugins carry a component of this name."""
+
+
+class ParameterError(SklearnLossError, ValueError):
+    """A hyperparameter is unknown or out of its range."""
+
+
+class FactError(SklearnLossError, TypeError):
+    """A keyword of ``fit`` is no fact that a component could take."""
+
+
+class MissingFactError(FactError, ValueError):
+    """A component needs a fact that nobody supplied."""
+
+
+class TaskError(SklearnLossError, ValueError):
+    """A component does not fit the task, the role or the estimator."""
+
+
+class ModuleError(SklearnLossError, ValueError):
+    """A user's module does not fit the estimator."""
+
+
+class TrainingError(SklearnLossError, RuntimeError):
+    """Training could not go on."""
+
+
+class NonFiniteLossError(TrainingError, FloatingPointError):
+    """A loss or its gradient became infinite or NaN; the last good weights were kept."""
+
+
+class SklearnLossWarning(UserWarning):
+    """Base of every warning."""
+
+
+class PluginWarning(SklearnLossWarning):
+    """A plugin was not loaded; everything else works."""
+
+
+class DataWarning(SklearnLossWarning):
+    """The data will not do what the user probably expects."""
+
+
+def did_you_mean(name: str, known: Iterable[str]) -> str:
+    """Return ``"; did you mean 'x'?"`` for the nearest known name, or nothing.
+
+    Examples
+    --------
+    >>> did_you_mean("lrd", ["ldr", "gce"])
+    "; did you mean 'ldr'?"
+    >>> did_you_mean("zzz", ["ldr"])
+    ''
+    """
+    near = difflib.get_close_matches(name, sorted(known), n=1, cutoff=0.5)
+    return f"; did you mean {near[0]!r}?" if near else ""

@@ -1,0 +1,1 @@
+"""Tensor algebra that components share; torch only."""

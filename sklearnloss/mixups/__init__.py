@@ -1,0 +1,1 @@
+"""Mixups, one per file."""

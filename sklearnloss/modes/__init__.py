@@ -1,0 +1,1 @@
+"""Modes of training, one per file."""

@@ -1,0 +1,1 @@
+"""Reductions, one per file: from one value per row to a scalar."""

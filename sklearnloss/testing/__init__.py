@@ -1,0 +1,1 @@
+"""The conformance suite, generated from the registry; plugins run it on themselves."""

@@ -1,0 +1,1 @@
+"""The loop: criterion, net, batches, backbone, heads."""

@@ -1,0 +1,224 @@
+"""The network: standardised input, backbone, head; and how a user's module becomes one."""
+
+import copy
+import inspect
+from collections.abc import Callable, Iterator, Sequence
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from sklearnloss.exceptions import ModuleError
+from sklearnloss.training.heads import CosineHead, HiddenHead, make_head
+
+__all__ = ["ACTIVATIONS", "Network", "Standardize", "build_network", "moments", "row_chunks"]
+
+ACTIVATIONS: dict[str, type[nn.Module]] = {
+    "relu": nn.ReLU,
+    "gelu": nn.GELU,
+    "silu": nn.SiLU,
+    "tanh": nn.Tanh,
+    "logistic": nn.Sigmoid,
+    "identity": nn.Identity,
+}
+
+
+class Standardize(nn.Module):
+    """Subtract a mean and multiply by one over a scale; both are buffers, so raw columns work."""
+
+    mean: Tensor
+    factor: Tensor
+
+    def __init__(self, mean: Tensor, scale: Tensor) -> None:
+        super().__init__()
+        self.register_buffer("mean", mean)
+        self.register_buffer("factor", 1 / scale)
+
+    def forward(self, X: Tensor) -> Tensor:
+        """Return X standardised by column."""
+        return (X - self.mean) * self.factor
+
+
+class Network(nn.Module):
+    """From X to the head's output.
+
+    Parameters
+    ----------
+    backbone : nn.Module
+        From X to features; for a complete module, from X to the output.
+    head : nn.Module
+        From features to the output; ``nn.Identity`` for a complete module.
+    squeeze : bool, default=False
+        Whether a complete module's single column becomes (n,).
+    """
+
+    def __init__(self, backbone: nn.Module, head: nn.Module, *, complete: bool = False, squeeze: bool = False) -> None:
+        super().__init__()
+        self.backbone = backbone
+        self.head = head
+        self.complete = complete
+        self.squeeze = squeeze
+
+    def forward(self, X: Tensor, with_features: bool = False) -> Any:
+        """Return the output, or (features, output); a hidden head is applied only in the first case."""
+        features = self.backbone(X)
+        if with_features and isinstance(self.head, HiddenHead):
+            return features, features
+        output = self.head(features)
+        if self.squeeze and output.ndim == 2:
+            output = output.squeeze(1)
+        return (features, output) if with_features else output
+
+    @property
+    def prototypes(self) -> Tensor | None:
+        """The proxies of a cosine head."""
+        return self.head.weight if isinstance(self.head, CosineHead) else None
+
+    def loss_parameters(self) -> list[nn.Parameter]:
+        """Return the parameters that belong to the loss's optimiser group: those of a cosine head."""
+        return list(self.head.parameters()) if isinstance(self.head, CosineHead) else []
+
+
+def mlp(n_features: int, hidden: Sequence[int], activation: str, dropout: float) -> nn.Sequential:
+    """Return a multilayer perceptron without its last layer."""
+    layers: list[nn.Module] = []
+    for width in hidden:
+        layers += [nn.Linear(n_features, width), ACTIVATIONS[activation]()]
+        if dropout:
+            layers.append(nn.Dropout(dropout))
+        n_features = width
+    return nn.Sequential(*layers)
+
+
+def build_network(
+    module: Any,
+    *,
+    role: str,
+    n_outputs: int,
+    facts: dict[str, Any],
+    example: Tensor,
+    scaler: tuple[np.ndarray, np.ndarray] | None = None,
+    hidden: Sequence[int] = (100,),
+    activation: str = "relu",
+    dropout: float = 0.0,
+    head: Callable[..., nn.Module] | None = None,
+) -> Network:
+    """Make the network of an estimator.
+
+    Parameters
+    ----------
+    module : None, nn.Module, class or factory
+        None is the built-in perceptron. A class or factory gets those of ``n_features, n_outputs, n_classes,
+        random_state`` that it names; naming ``n_outputs`` makes it complete. Anything else is a backbone and gets the
+        loss's head.
+    role : str
+        Role of the loss, which decides the head.
+    n_outputs : int
+        Width of the head.
+    facts : dict
+        What a class or factory may name.
+    example : Tensor of shape (m, d)
+        A few rows, to find the width of a backbone by one pass; it also gives the dtype.
+    scaler : pair of arrays or None
+        Mean and scale of the columns, used by the built-in perceptron only.
+    head : callable or None
+        ``head(in_features, n_outputs) -> nn.Module`` instead of the role's own.
+
+    Raises
+    ------
+    ModuleError
+        If the module cannot be built, fails on the example, or gives another shape.
+    """
+    dtype = example.dtype
+    if module is None:
+        backbone = mlp(example.shape[1], hidden, activation, dropout)
+        width = hidden[-1] if len(hidden) else example.shape[1]
+        if scaler is not None:
+            mean, scale = (torch.as_tensor(part, dtype=dtype) for part in scaler)
+            backbone.insert(0, Standardize(mean, scale))
+        return Network(backbone, _head(head, role, width, n_outputs)).to(dtype)
+    backbone, complete = _user_module(module, {**facts, "n_outputs": n_outputs})
+    backbone = backbone.to(dtype)
+    output = _try(backbone, example)
+    if complete:
+        wanted = [(len(example), n_outputs)] + ([(len(example),)] if n_outputs == 1 else [])
+        if tuple(output.shape) not in wanted:
+            raise ModuleError(
+                f"module {_name(module)} takes n_outputs={n_outputs} and so must return {wanted[0]} for "
+                f"{len(example)} rows, but returned {tuple(output.shape)}"
+            )
+        return Network(backbone, nn.Identity(), complete=True, squeeze=role == "scores" and n_outputs == 1)
+    if output.ndim != 2:
+        raise ModuleError(
+            f"module {_name(module)} must return features of shape (n, h), got {tuple(output.shape)} for "
+            f"{len(example)} rows; end it with nn.Flatten(), or name n_outputs to make it complete"
+        )
+    return Network(backbone, _head(head, role, output.shape[1], n_outputs)).to(dtype)
+
+
+def _head(head: Callable[..., nn.Module] | None, role: str, width: int, n_outputs: int) -> nn.Module:
+    return make_head(role, width, n_outputs) if head is None else head(width, n_outputs)
+
+
+def _user_module(module: Any, facts: dict[str, Any]) -> tuple[nn.Module, bool]:
+    if isinstance(module, nn.Module):
+        return copy.deepcopy(module), False
+    if not callable(module):
+        raise ModuleError(f"module must be None, an nn.Module, or a class or factory of one, got {module!r}")
+    named = inspect.signature(module).parameters
+    built = module(**{name: value for name, value in facts.items() if name in named})
+    if not isinstance(built, nn.Module):
+        raise ModuleError(f"module {_name(module)} must make an nn.Module, got {type(built).__name__}")
+    return built, "n_outputs" in named
+
+
+def _try(module: nn.Module, example: Tensor) -> Tensor:
+    was_training = module.training
+    module.eval()
+    try:
+        with torch.no_grad():
+            output = module(example)
+    except Exception as error:
+        raise ModuleError(
+            f"module {type(module).__name__} failed on {len(example)} rows of shape {tuple(example.shape[1:])}: {error}"
+        ) from error
+    module.train(was_training)
+    if not isinstance(output, Tensor):
+        raise ModuleError(f"module {type(module).__name__} must return a tensor, got {type(output).__name__}")
+    return output
+
+
+def _name(module: Any) -> str:
+    return str(getattr(module, "__name__", type(module).__name__))
+
+
+def row_chunks(X: Any, elements: int = 1 << 22) -> Iterator[slice]:
+    """Yield slices of rows that hold about ``elements`` numbers each."""
+    rows = max(256, elements // max(1, int(np.prod(X.shape[1:]))))
+    for start in range(0, X.shape[0], rows):
+        yield slice(start, min(start + rows, X.shape[0]))
+
+
+def moments(X: Any, weights: np.ndarray | None) -> tuple[np.ndarray, np.ndarray]:
+    """Return weighted mean and standard deviation of each column, in float64, chunk by chunk.
+
+    A constant column has the scale 1. X may be dense or CSR; only a chunk of it is made dense.
+    """
+    n, d = X.shape
+    weights = np.ones(n) if weights is None else np.asarray(weights, dtype=np.float64)
+    mean, total = np.zeros(d), weights.sum()
+    for rows in row_chunks(X):
+        mean += weights[rows] @ _dense(X[rows]).astype(np.float64, copy=False)
+    mean /= total
+    variance = np.zeros(d)
+    for rows in row_chunks(X):
+        variance += weights[rows] @ np.square(_dense(X[rows]) - mean)
+    scale = np.sqrt(variance / total)
+    # what rounding leaves of a constant column is not a scale
+    constant = scale <= 10 * np.finfo(np.float64).eps * np.maximum(np.abs(mean), 1e-300)
+    return mean, np.where(constant, 1.0, scale)
+
+
+def _dense(X: Any) -> np.ndarray:
+    return X.toarray() if hasattr(X, "toarray") else X  # type: ignore[no-any-return]

@@ -1,0 +1,263 @@
+"""The criterion: which fact goes where is planned once, at bind; a batch then only looks its facts up."""
+
+from collections.abc import Callable, Iterable, Mapping
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from sklearnloss.exceptions import MissingFactError, TaskError, TrainingError
+from sklearnloss.facts import FACTS, ROLES
+from sklearnloss.spec import Choice
+
+__all__ = ["Criterion", "Facts", "Term", "binary_target"]
+
+Facts = dict[str, Any]
+COUPLED = frozenset({"anchor", "pair", "triplet", "bag", "batch"})
+
+
+def binary_target(role: str) -> bool:
+    """Whether losses of this role take y as numbers 0. and 1. rather than as class indices."""
+    return role in ("scores", "label_logits")
+
+
+class Term(nn.Module):
+    """One loss of a criterion, with everything it is called with.
+
+    Parameters
+    ----------
+    name : str
+        Its name in the sum.
+    choice : Choice
+        The loss and its hyperparameters.
+    fit_facts : mapping
+        Facts known before the first batch.
+    supplied : iterable of str
+        Facts that each batch brings.
+    reduction : callable
+        ``reduction(values, weights) -> scalar``.
+    plain_mean : bool
+        Whether the reduction is the plain mean, which needs no weights where there are none.
+    labelwise : int, default=0
+        If positive, a binary loss is applied to that many columns and averaged.
+    who : str
+        Name of the estimator, for messages.
+    """
+
+    def __init__(
+        self,
+        name: str,
+        choice: Choice,
+        *,
+        fit_facts: Mapping[str, Any],
+        supplied: Iterable[str],
+        reduction: Callable[..., Tensor],
+        plain_mean: bool,
+        labelwise: int = 0,
+        weighted: bool = False,
+        who: str = "the estimator",
+    ) -> None:
+        super().__init__()
+        component = choice.component
+        self.name, self.coef = name, choice.coef
+        self.title, self.role, self.unit = component.title, component.role, component.unit
+        self.binary, self.labelwise = binary_target(component.role), labelwise
+        self.reduction, self.plain_mean = reduction, plain_mean
+        copies = labelwise if labelwise and component.is_class else 1
+        built = [choice.build(fit_facts) for _ in range(copies)]
+        self.stateful = isinstance(built[0], nn.Module)
+        if self.stateful:
+            self.modules_ = nn.ModuleList(built)  # type: ignore[arg-type]
+        else:
+            self.function = built[0]
+        self.data = component.data[1:]
+        self.constants = self._constants(component.needs + component.wishes, fit_facts)
+        self.facts = self._plan(component, supplied, who)
+        if weighted and self.unit == "batch" and component.data and "sample_weight" not in self.facts:
+            raise TaskError(
+                f"{self.title} looks at the whole batch and does not take sample_weight; leave the weights out "
+                "(class_weight too), or choose a loss whose unit is 'row': sklearnloss info"
+            )
+        # a binary loss whose rows are independent sees all columns of a multilabel y in one call
+        self.flat = bool(labelwise) and self.unit == "row" and not self.stateful and self.facts == () and self.data == ("y",)
+        self.checked = False
+
+    def _constants(self, names: tuple[str, ...], fit_facts: Mapping[str, Any]) -> tuple[str, ...]:
+        """Keep the fit facts it names, tensors as buffers so that they move with the module."""
+        kept = [n for n in names if FACTS[n].scope == "fit" and fit_facts.get(n) is not None]
+        self.values = {}
+        for name in kept:
+            value = fit_facts[name]
+            if isinstance(value, Tensor):
+                self.register_buffer(f"fact_{name}", value.clone(), persistent=False)
+            else:
+                self.values[name] = value
+        return tuple(kept)
+
+    def _plan(self, component: Any, supplied: Iterable[str], who: str) -> tuple[str, ...]:
+        """Return the batch facts to pass by keyword; a need that nobody supplies is an error."""
+        supplied = set(supplied)
+        have = supplied | set(self.constants)
+        for name in (*component.data[1:], *component.needs):
+            if name in have or name == "view_b":
+                continue
+            if FACTS[name].scope == "row":
+                raise MissingFactError(
+                    f"{self.title} needs {name!r}, an array with one row per sample: fit(X, y, {name}=...)"
+                )
+            raise MissingFactError(f"{self.title} needs {name!r} ({FACTS[name].about}), which {who} does not supply")
+        return tuple(n for n in (*component.needs, *component.wishes) if n in supplied and n not in self.constants)
+
+    @property
+    def names(self) -> frozenset[str]:
+        """Batch facts that it takes."""
+        names = {*self.facts, *(n for n in self.data if n in FACTS)}
+        return frozenset(names | {"features"} if ROLES[self.role].head in ("none", "hidden") else names) if self.role else (
+            frozenset(names)
+        )
+
+    def forward(self, output: Tensor, facts: Facts) -> Tensor:
+        """Return the reduced value of this term, without its ``coef``."""
+        values = self._blend(output, facts) if "lam" in facts else self._values(output, facts, facts.get("y"))
+        return self._reduce(values, facts)
+
+    def _blend(self, output: Tensor, facts: Facts) -> Any:
+        """Blend the values for the two labels of a mixed row; state moves at the first call only."""
+        first = self._values(output, facts, facts["y"])
+        was_training = self.training
+        self.eval()
+        second = self._values(output, facts, facts["y_b"])
+        self.train(was_training)
+        lam = facts["lam"]
+        return lam * first + (1 - lam) * second
+
+    def _values(self, output: Tensor, facts: Facts, y: Tensor | None) -> Any:
+        if not self.role:  # a regularizer
+            return self._call(0, (), facts)
+        if self.role == "view_a":
+            view_a, view_b = facts["features"].chunk(2)
+            return self._call(0, (view_a, view_b), facts, y)
+        value = facts["features"] if ROLES[self.role].head in ("none", "hidden") else output
+        if self.binary and y is not None:
+            y = y.to(value.dtype)
+        if self.labelwise:
+            return self._by_label(value, facts, y)
+        if self.role == "label_logits" and value.ndim == 1:
+            value, y = value[:, None], None if y is None else y[:, None]
+        return self._call(0, (value,), facts, y)
+
+    def _by_label(self, scores: Tensor, facts: Facts, y: Tensor | None) -> Tensor:
+        assert y is not None
+        if self.flat:
+            return self._call(0, (scores.flatten(),), facts, y.flatten()).view_as(scores).mean(1)  # type: ignore[no-any-return]
+        columns = []
+        for j in range(self.labelwise):
+            values = self._call(j if self.stateful else 0, (scores[:, j],), facts, y[:, j])
+            if isinstance(values, tuple):
+                total, valid = values
+                values = total / valid.clamp(min=1)
+            columns.append(values)
+        return torch.stack(columns, dim=-1).mean(-1)
+
+    def _call(self, which: int, data: tuple[Tensor, ...], facts: Facts, y: Tensor | None = None) -> Any:
+        function = self.modules_[which] if self.stateful else self.function
+        rest = [y if n == "y" else facts[n] for n in self.data if n != "view_b"]
+        named = {n: facts[n] for n in self.facts}
+        for n in self.constants:
+            named[n] = self.values[n] if n in self.values else getattr(self, f"fact_{n}")
+        return function(*data, *rest, **named)
+
+    def _reduce(self, values: Any, facts: Facts) -> Tensor:
+        valid = None
+        if isinstance(values, tuple):
+            values, valid = values
+        if not self.checked:
+            self._check(values, facts)
+        if values.dtype in (torch.float16, torch.bfloat16):
+            values = values.float()
+        if self.unit == "batch":
+            return values  # type: ignore[no-any-return]
+        if values.ndim == 2 and self.unit != "pair":
+            values = values.mean(1)
+        weights = self._unit_weights(facts)
+        if valid is None:
+            if weights is None and self.plain_mean:
+                return values.mean()  # type: ignore[no-any-return]
+            weights = torch.ones_like(values) if weights is None else weights.to(values.dtype)
+            return self.reduction(values.flatten(), weights.flatten())
+        # entries stand for `valid` units each: average within, and weigh so that the mean counts every unit once
+        count = valid.to(values.dtype)
+        share = count * (count.numel() / count.sum().clamp(min=1))
+        share = share if weights is None else share * weights.to(values.dtype)
+        return self.reduction((values / count.clamp(min=1)).flatten(), share.flatten())
+
+    def _unit_weights(self, facts: Facts) -> Tensor | None:
+        weights: Tensor | None = facts.get("sample_weight")
+        if weights is None or self.unit in ("row", "anchor"):
+            return weights
+        if self.unit == "pair":
+            return weights[:, None] * weights
+        if self.unit == "triplet":
+            return weights[facts["triplets"]].prod(1)
+        return torch.zeros(facts["n_bags"], dtype=weights.dtype, device=weights.device).index_add_(
+            0, facts["bag"], weights
+        )
+
+    def _check(self, values: Any, facts: Facts) -> None:
+        """See once that the result has the shape that the unit promises."""
+        if not isinstance(values, Tensor):
+            raise TrainingError(f"{self.title} must return a tensor, got {type(values).__name__}")
+        rows = len(facts["X"]) if "X" in facts else None
+        wanted = {"batch": values.ndim == 0, "pair": values.ndim == 2, "triplet": values.ndim == 1, "bag": values.ndim == 1}
+        per_row = values.ndim in (1, 2) and (rows is None or len(values) == rows)
+        if self.role == "view_a" and values.ndim == 1:
+            per_row = True
+        if not wanted.get(self.unit, per_row):
+            raise TrainingError(
+                f"{self.title} returned a tensor of shape {tuple(values.shape)} for {rows} rows, but its unit is "
+                f"{self.unit!r}; return one value per {self.unit}, or declare the unit: "
+                f"@sklearnloss.loss(name, task=..., unit=...)"
+            )
+        self.checked = True
+
+
+class Criterion(nn.Module):
+    """The terms of a loss; calling it on a batch gives the scalar to descend, and keeps the terms apart.
+
+    Parameters
+    ----------
+    terms : list of Term
+        At least one; the first gives link and role.
+
+    Attributes
+    ----------
+    parts : dict of str to Tensor
+        The terms' values at the last call, before their ``coef``.
+    """
+
+    def __init__(self, terms: list[Term]) -> None:
+        super().__init__()
+        self.terms = nn.ModuleList(terms)
+        self.names = frozenset().union(*(term.names for term in terms))
+        self.coupled = any(term.unit in COUPLED for term in terms)
+        self.parts: dict[str, Tensor] = {}
+
+    def forward(self, output: Tensor, facts: Facts) -> Tensor:
+        """Return the sum of the terms."""
+        parts = self.split(output, facts)
+        self.parts = {name: value.detach() for name, value in parts.items()}
+        total = None
+        for term in self.terms:
+            value = parts[term.name] if term.coef == 1.0 else term.coef * parts[term.name]
+            total = value if total is None else total + value
+        assert total is not None
+        return total
+
+    def split(self, output: Tensor, facts: Facts) -> dict[str, Tensor]:
+        """Return the terms by name, before their ``coef``."""
+        return {term.name: term(output, facts) for term in self.terms}
+
+    def __getstate__(self) -> dict[str, Any]:
+        return {**self.__dict__, "parts": {}}
+
+

@@ -1,0 +1,1 @@
+"""Views, one per file: a random version of each row."""
