@@ -53,7 +53,9 @@ KINDS: Mapping[str, Kind] = MappingProxyType(
         for kind in (
             Kind("loss", first=tuple(ROLES), data=("view_b",)),
             Kind("reduction", first=("values",), data=("weights",)),
-            Kind("sampler", first=("y", "X", "index", "embeddings", *sorted(f for f in FACTS if FACTS[f].scope == "row"))),
+            Kind(
+                "sampler", first=("y", "X", "index", "embeddings", *sorted(f for f in FACTS if FACTS[f].scope == "row"))
+            ),
             Kind("miner", first=("embeddings",)),
             Kind("distance", first=("a",), data=("b",)),
             Kind("mixup", first=("X", "embeddings", "bag")),
@@ -401,7 +403,9 @@ def _split(
             parameters.append(_parameter(who, argument, hints, about))
     if rule.first and positional and positional[0] not in rule.first:
         near = did_you_mean(positional[0], rule.first)
-        raise ComponentError(f"{who}: the first argument {positional[0]!r} must be one of {', '.join(rule.first)}{near}")
+        raise ComponentError(
+            f"{who}: the first argument {positional[0]!r} must be one of {', '.join(rule.first)}{near}"
+        )
     if rule.first:
         for later in positional[1:]:
             if later not in FACTS and later not in rule.data:

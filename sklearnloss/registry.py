@@ -136,11 +136,7 @@ def find(text: str) -> list[Component]:
     *places, name = text.split(":")
     kind = next((p for p in places if p in KINDS), None)
     plugin = next((p for p in places if p not in KINDS), None)
-    found = [
-        c
-        for c in registry.components(kind)
-        if name in (c.name, *c.aliases) and plugin in (None, c.plugin)
-    ]
+    found = [c for c in registry.components(kind) if name in (c.name, *c.aliases) and plugin in (None, c.plugin)]
     if not found:
         known = {n for c in registry.components(kind) for n in (c.name, *c.aliases)}
         raise UnknownNameError(f"unknown component {text!r}{did_you_mean(name, known)} (sklearnloss list)")

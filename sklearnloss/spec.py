@@ -558,13 +558,18 @@ def _adapt_module(module: nn.Module) -> Choice:
         component = describe("loss", module.forward, name=name, task="any", unit="row")
         return Choice(component, instance=module)
     if role == "logits":
+
         def forward(logits: Tensor, y: Tensor) -> None: ...
     elif role == "scores":
+
         def forward(scores: Tensor, y: Tensor) -> None: ...  # type: ignore[misc]
     elif role == "label_logits":
+
         def forward(label_logits: Tensor, y: Tensor) -> None: ...  # type: ignore[misc]
     else:
+
         def forward(prediction: Tensor, y: Tensor) -> None: ...  # type: ignore[misc]
+
     link = "none" if isinstance(module, nn.MultiMarginLoss) else None
     component = describe("loss", forward, name=name, task="any", unit="row", link=link)
     return Choice(component, instance=TorchLoss(module))

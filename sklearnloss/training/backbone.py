@@ -201,22 +201,24 @@ def row_chunks(X: Any, elements: int = 1 << 22) -> Iterator[slice]:
 
 
 def moments(X: Any, weights: np.ndarray | None) -> tuple[np.ndarray, np.ndarray]:
-    """Return weighted mean and standard deviation of each column, in float64, chunk by chunk.
+    """Return weighted mean and standard deviation of each column, chunk by chunk.
 
     A constant column has the scale 1. X may be dense or CSR; only a chunk of it is made dense.
     """
     n, d = X.shape
-    weights = np.ones(n) if weights is None else np.asarray(weights, dtype=np.float64)
-    mean, total = np.zeros(d), weights.sum()
+    # products run in the precision of X, sums over chunks in float64
+    weights = np.ones(n, X.dtype) if weights is None else np.asarray(weights).astype(X.dtype)
+    mean, variance, total = np.zeros(d), np.zeros(d), weights.sum(dtype=np.float64)
     for rows in row_chunks(X):
-        mean += weights[rows] @ _dense(X[rows]).astype(np.float64, copy=False)
+        mean += weights[rows] @ _dense(X[rows])
     mean /= total
-    variance = np.zeros(d)
+    centre = mean.astype(X.dtype)
     for rows in row_chunks(X):
-        variance += weights[rows] @ np.square(_dense(X[rows]) - mean)
+        difference = _dense(X[rows]) - centre
+        variance += weights[rows] @ np.square(difference, out=difference)
     scale = np.sqrt(variance / total)
     # what rounding leaves of a constant column is not a scale
-    constant = scale <= 10 * np.finfo(np.float64).eps * np.maximum(np.abs(mean), 1e-300)
+    constant = scale <= 10 * np.finfo(X.dtype).eps * np.abs(mean)
     return mean, np.where(constant, 1.0, scale)
 
 

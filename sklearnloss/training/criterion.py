@@ -36,6 +36,8 @@ class Term(nn.Module):
         Facts that each batch brings.
     reduction : callable
         ``reduction(values, weights) -> scalar``.
+    reduction_facts : tuple of str
+        Row facts that the reduction names.
     plain_mean : bool
         Whether the reduction is the plain mean, which needs no weights where there are none.
     labelwise : int, default=0
@@ -52,7 +54,8 @@ class Term(nn.Module):
         fit_facts: Mapping[str, Any],
         supplied: Iterable[str],
         reduction: Callable[..., Tensor],
-        plain_mean: bool,
+        reduction_facts: tuple[str, ...] = (),
+        plain_mean: bool = True,
         labelwise: int = 0,
         weighted: bool = False,
         who: str = "the estimator",
@@ -63,6 +66,7 @@ class Term(nn.Module):
         self.title, self.role, self.unit = component.title, component.role, component.unit
         self.binary, self.labelwise = binary_target(component.role), labelwise
         self.reduction, self.plain_mean = reduction, plain_mean
+        self.reduction_facts = reduction_facts if component.unit in ("row", "anchor") else ()
         copies = labelwise if labelwise and component.is_class else 1
         built = [choice.build(fit_facts) for _ in range(copies)]
         self.stateful = isinstance(built[0], nn.Module)
@@ -79,7 +83,9 @@ class Term(nn.Module):
                 "(class_weight too), or choose a loss whose unit is 'row': sklearnloss info"
             )
         # a binary loss whose rows are independent sees all columns of a multilabel y in one call
-        self.flat = bool(labelwise) and self.unit == "row" and not self.stateful and self.facts == () and self.data == ("y",)
+        self.flat = (
+            bool(labelwise) and self.unit == "row" and not self.stateful and self.facts == () and self.data == ("y",)
+        )
         self.checked = False
 
     def _constants(self, names: tuple[str, ...], fit_facts: Mapping[str, Any]) -> tuple[str, ...]:
@@ -111,10 +117,10 @@ class Term(nn.Module):
     @property
     def names(self) -> frozenset[str]:
         """Batch facts that it takes."""
-        names = {*self.facts, *(n for n in self.data if n in FACTS)}
-        return frozenset(names | {"features"} if ROLES[self.role].head in ("none", "hidden") else names) if self.role else (
-            frozenset(names)
-        )
+        names = {*self.facts, *self.reduction_facts, *(n for n in self.data if n in FACTS)}
+        if self.role and ROLES[self.role].head in ("none", "hidden"):
+            names.add("features")
+        return frozenset(names)
 
     def forward(self, output: Tensor, facts: Facts) -> Tensor:
         """Return the reduced value of this term, without its ``coef``."""
@@ -184,12 +190,16 @@ class Term(nn.Module):
             if weights is None and self.plain_mean:
                 return values.mean()  # type: ignore[no-any-return]
             weights = torch.ones_like(values) if weights is None else weights.to(values.dtype)
-            return self.reduction(values.flatten(), weights.flatten())
+            return self._reduced(values, weights, facts)
         # entries stand for `valid` units each: average within, and weigh so that the mean counts every unit once
         count = valid.to(values.dtype)
         share = count * (count.numel() / count.sum().clamp(min=1))
         share = share if weights is None else share * weights.to(values.dtype)
-        return self.reduction((values / count.clamp(min=1)).flatten(), share.flatten())
+        return self._reduced(values / count.clamp(min=1), share, facts)
+
+    def _reduced(self, values: Tensor, weights: Tensor, facts: Facts) -> Tensor:
+        named = {n: facts[n] for n in self.reduction_facts}
+        return self.reduction(values.flatten(), weights.flatten(), **named)
 
     def _unit_weights(self, facts: Facts) -> Tensor | None:
         weights: Tensor | None = facts.get("sample_weight")
@@ -208,7 +218,12 @@ class Term(nn.Module):
         if not isinstance(values, Tensor):
             raise TrainingError(f"{self.title} must return a tensor, got {type(values).__name__}")
         rows = len(facts["X"]) if "X" in facts else None
-        wanted = {"batch": values.ndim == 0, "pair": values.ndim == 2, "triplet": values.ndim == 1, "bag": values.ndim == 1}
+        wanted = {
+            "batch": values.ndim == 0,
+            "pair": values.ndim == 2,
+            "triplet": values.ndim == 1,
+            "bag": values.ndim == 1,
+        }
         per_row = values.ndim in (1, 2) and (rows is None or len(values) == rows)
         if self.role == "view_a" and values.ndim == 1:
             per_row = True
@@ -259,5 +274,3 @@ class Criterion(nn.Module):
 
     def __getstate__(self) -> dict[str, Any]:
         return {**self.__dict__, "parts": {}}
-
-

@@ -1,6 +1,5 @@
 """Cross entropy."""
 
-
 from torch.nn import functional as F
 
 from sklearnloss.component import loss
@@ -40,5 +39,3 @@ def cross_entropy(logits: Logits, y: Labels) -> PerRow:
     tensor([0.1698])
     """
     return F.cross_entropy(logits, y, reduction="none")
-
-

@@ -1,0 +1,671 @@
+"""A classifier whose loss is a hyperparameter."""
+
+import functools
+import inspect
+from collections.abc import Callable, Mapping, Sequence
+from numbers import Integral, Real
+from typing import Any, Self
+
+import numpy as np
+import torch
+from sklearn.base import ClassifierMixin
+from sklearn.metrics import check_scoring
+from sklearn.model_selection import train_test_split
+from sklearn.utils import Tags, _safe_indexing
+from sklearn.utils._param_validation import Interval, StrOptions
+from sklearn.utils.class_weight import compute_sample_weight
+from sklearn.utils.metaestimators import available_if
+from sklearn.utils.validation import _check_sample_weight, check_is_fitted, validate_data
+
+from sklearnloss.estimators._base import NetEstimator, Rows, Watch, common_role, with_callbacks
+from sklearnloss.estimators._calibration import Calibration
+from sklearnloss.estimators._rows import BY_CLASS, check_row_facts
+from sklearnloss.estimators._targets import ClassTargets
+from sklearnloss.exceptions import FactError, SklearnLossError, TaskError
+from sklearnloss.facts import ROLES
+from sklearnloss.functional.links import LINKS, Link
+from sklearnloss.spec import Choice
+from sklearnloss.training.backbone import ACTIVATIONS, build_network, moments
+from sklearnloss.training.schedules import SCHEDULES
+
+__all__ = ["LossClassifier"]
+
+CALIBRATIONS = ("sigmoid", "isotonic", "temperature")
+# facts that count the rows of one fit; partial_fit sees other rows at each call
+COUNTED = frozenset({"index", "n_samples", "y_train"})
+
+
+def _link(estimator: "LossClassifier") -> Link:
+    """Return the link of the first term, with the hyperparameters that it names."""
+    choice = estimator._head_term()
+    component = choice.component
+    link = component.link if component.link is not None else ROLES[component.role].link
+    if not isinstance(link, str):
+        return Link(_with_parameters(link, choice), probability=True)
+    if link in LINKS:
+        return Link(_with_parameters(LINKS[link].function, choice), LINKS[link].probability)
+    return Link(lambda output: getattr(estimator.net_.criterion_.terms[0].modules_[0], link)(output), probability=True)
+
+
+def _with_parameters(function: Callable[..., Any], choice: Choice) -> Callable[..., Any]:
+    values = choice.all_params()
+    named = [n for n, p in inspect.signature(function).parameters.items() if p.kind is p.KEYWORD_ONLY and n in values]
+    return functools.partial(function, **{n: values[n] for n in named}) if named else function
+
+
+def _has_probabilities(estimator: "LossClassifier") -> bool:
+    if estimator.calibrate is not None or _link(estimator).probability:
+        return True
+    title = estimator._head_term().component.title
+    raise AttributeError(
+        f"{title} has no link to probabilities; set calibrate='sigmoid', 'isotonic' or 'temperature', or use "
+        "decision_function"
+    )
+
+
+class LossClassifier(ClassifierMixin, NetEstimator):  # type: ignore[misc]
+    """A neural classifier whose loss is a hyperparameter.
+
+    Parameters
+    ----------
+    loss : str, callable, mapping, Loss or Sum, default="cross_entropy"
+        A registered name (``sklearnloss list``), any function whose first argument is a role (``logits, scores,
+        label_logits, cosines, ...``), one of torch's loss modules, or a sum: ``Loss("ldr") + 0.1 * Loss("supcon")``.
+    module : None, nn.Module, class or factory, default=None
+        None is a perceptron. A class or factory gets those of ``n_features, n_outputs, n_classes, random_state`` that it
+        names; naming ``n_outputs`` makes it complete, anything else is a backbone and gets the loss's head.
+    hidden_layer_sizes : sequence of int, default=(100,)
+        Widths of the perceptron; empty for a linear model.
+    activation : {"relu", "gelu", "silu", "tanh", "logistic", "identity"}, default="relu"
+        Activation of the perceptron.
+    dropout : float in [0, 1), default=0.0
+        Dropout after each hidden layer of the perceptron.
+    standardize : bool, default=True
+        Whether the perceptron standardises its inputs; the moments are those of the training rows, with their weights.
+    sampler : str, callable or Sampler, default=None
+        Which rows make a batch; None is the loss's wish, else ``"shuffle"``.
+    mixup : str, callable or Mixup, default=None
+        How rows are mixed; for losses made of independent rows.
+    reduction : str, callable or Reduction, default="mean"
+        From one value per row to a scalar.
+    mode : str, class or Mode, default=None
+        A mode of training.
+    optimizer : str, class or Optimizer, default="adam"
+        ``"adam"``, ``"adamw"``, ``"sgd"`` or a torch optimizer.
+    lr : float in (0, inf), default=1e-3
+        Learning rate.
+    loss_lr : float in [0, inf), default=1.0
+        Factor of ``lr`` for the parameters of a loss and of a cosine head.
+    weight_decay : float in [0, inf), default=0.0
+        Weight decay of the network; parameters of losses and cosine heads have none.
+    lr_schedule : {"cosine", "linear", "step", "warmup_cosine"}, callable or None, default=None
+        Factor of ``lr`` as a function of progress in [0, 1).
+    max_grad_norm : float in (0, inf) or None, default=None
+        Limit of the gradient's norm.
+    batch_size : int in [1, inf), default=128
+        Upper limit of a batch; the batches of an epoch differ by at most one row.
+    max_epochs : int in [1, inf), default=100
+        Epochs.
+    early_stopping : bool, default=False
+        Whether to hold rows out, watch their score, and go back to the best weights.
+    validation_fraction : float in (0, 1), default=0.1
+        Share of the rows held out for early stopping, and again for ``calibrate``.
+    n_iter_no_change : int in [1, inf), default=10
+        Epochs without a better score before stopping.
+    scoring : str, callable or None, default=None
+        What early stopping watches; None is ``score``.
+    class_weight : dict, "balanced" or None, default=None
+        Weights of classes, multiplied into ``sample_weight``.
+    class_order : sequence or None, default=None
+        The classes from lowest to highest, for losses that know an order.
+    calibrate : {"sigmoid", "isotonic", "temperature"} or None, default=None
+        How scores of held-out rows become probabilities.
+    checkpoint : None, default=None
+        Reserved for a directory to go on from; only None is allowed.
+    head : "auto" or callable, default="auto"
+        ``head(in_features, n_outputs) -> nn.Module`` in place of the head that the loss's role asks for.
+    warm_start : bool, default=False
+        Whether ``fit`` goes on from the last weights.
+    device : str, default="auto"
+        ``"cpu"``, ``"cuda"``, ...; ``"auto"`` is an accelerator if there is one.
+    precision : {"auto", "fp64", "fp32", "bf16"}, default="auto"
+        ``"auto"`` is the dtype of X on a CPU and float32 elsewhere.
+    compile : bool or str, default=False
+        Whether to compile the network; a string is the backend.
+    callbacks : list or None, default=None
+        skorch callbacks. scikit-learn's own are given to ``set_callbacks``.
+    random_state : int, RandomState or None, default=None
+        Seed of weights, batches, dropout and losses; torch's and numpy's global generators are left as they were.
+    verbose : int, default=0
+        Whether to print a line per epoch.
+
+    Attributes
+    ----------
+    classes_ : array of shape (n_classes,)
+        Sorted classes; the columns of ``predict_proba``. For several labels their numbers.
+    net_ : LossNet
+        The skorch net, with ``module_`` and ``criterion_``.
+    n_iter_ : int
+        Epochs trained, over all calls of ``partial_fit`` and warm starts.
+    loss_curve_ : list of float
+        Mean training loss of each epoch.
+    history_ : list of dict
+        A row per epoch: ``train_loss``, ``train_loss_<term>`` for each term of a sum, ``valid_score``, ``dur``, ``lr``.
+    n_features_in_, feature_names_in_
+        As scikit-learn defines them.
+
+    See Also
+    --------
+    sklearn.neural_network.MLPClassifier : The same perceptron with the log loss only.
+
+    Examples
+    --------
+    >>> from sklearn.datasets import load_iris
+    >>> X, y = load_iris(return_X_y=True)
+    >>> model = LossClassifier(loss="ldr", random_state=0).set_params(loss__lam=0.5).fit(X, y)
+    >>> model.predict(X[:2])
+    array([0, 0])
+    >>> model.score(X, y) > 0.9
+    True
+    """
+
+    _parameter_constraints = {
+        "hidden_layer_sizes": ["array-like"],
+        "activation": [StrOptions(set(ACTIVATIONS))],
+        "dropout": [Interval(Real, 0, 1, closed="left")],
+        "standardize": ["boolean"],
+        "lr": [Interval(Real, 0, None, closed="neither")],
+        "loss_lr": [Interval(Real, 0, None, closed="left")],
+        "weight_decay": [Interval(Real, 0, None, closed="left")],
+        "lr_schedule": [StrOptions(set(SCHEDULES)), callable, None],
+        "max_grad_norm": [Interval(Real, 0, None, closed="neither"), None],
+        "batch_size": [Interval(Integral, 1, None, closed="left")],
+        "max_epochs": [Interval(Integral, 1, None, closed="left")],
+        "early_stopping": ["boolean"],
+        "validation_fraction": [Interval(Real, 0, 1, closed="neither")],
+        "n_iter_no_change": [Interval(Integral, 1, None, closed="left")],
+        "scoring": [str, callable, None],
+        "class_weight": [dict, list, StrOptions({"balanced"}), None],
+        "class_order": ["array-like", None],
+        "calibrate": [StrOptions(set(CALIBRATIONS)), None],
+        "checkpoint": [None],
+        "head": [StrOptions({"auto"}), callable],
+        "warm_start": ["boolean"],
+        "device": [str],
+        "precision": [StrOptions({"auto", "fp64", "fp32", "bf16"})],
+        "compile": ["boolean", str],
+        "callbacks": [list, None],
+        "random_state": ["random_state"],
+        "verbose": ["verbose"],
+    }
+
+    def __init__(
+        self,
+        loss: Any = "cross_entropy",
+        *,
+        module: Any = None,
+        hidden_layer_sizes: Sequence[int] = (100,),
+        activation: str = "relu",
+        dropout: float = 0.0,
+        standardize: bool = True,
+        sampler: Any = None,
+        mixup: Any = None,
+        reduction: Any = "mean",
+        mode: Any = None,
+        optimizer: Any = "adam",
+        lr: float = 1e-3,
+        loss_lr: float = 1.0,
+        weight_decay: float = 0.0,
+        lr_schedule: str | Callable[[float], float] | None = None,
+        max_grad_norm: float | None = None,
+        batch_size: int = 128,
+        max_epochs: int = 100,
+        early_stopping: bool = False,
+        validation_fraction: float = 0.1,
+        n_iter_no_change: int = 10,
+        scoring: Any = None,
+        class_weight: Any = None,
+        class_order: Sequence[Any] | None = None,
+        calibrate: str | None = None,
+        checkpoint: None = None,
+        head: str | Callable[[int, int], torch.nn.Module] = "auto",
+        warm_start: bool = False,
+        device: str = "auto",
+        precision: str = "auto",
+        compile: bool | str = False,
+        callbacks: list[Any] | None = None,
+        random_state: Any = None,
+        verbose: int = 0,
+    ) -> None:
+        self.loss = loss
+        self.module = module
+        self.hidden_layer_sizes = hidden_layer_sizes
+        self.activation = activation
+        self.dropout = dropout
+        self.standardize = standardize
+        self.sampler = sampler
+        self.mixup = mixup
+        self.reduction = reduction
+        self.mode = mode
+        self.optimizer = optimizer
+        self.lr = lr
+        self.loss_lr = loss_lr
+        self.weight_decay = weight_decay
+        self.lr_schedule = lr_schedule
+        self.max_grad_norm = max_grad_norm
+        self.batch_size = batch_size
+        self.max_epochs = max_epochs
+        self.early_stopping = early_stopping
+        self.validation_fraction = validation_fraction
+        self.n_iter_no_change = n_iter_no_change
+        self.scoring = scoring
+        self.class_weight = class_weight
+        self.class_order = class_order
+        self.calibrate = calibrate
+        self.checkpoint = checkpoint
+        self.head = head
+        self.warm_start = warm_start
+        self.device = device
+        self.precision = precision
+        self.compile = compile
+        self.callbacks = callbacks
+        self.random_state = random_state
+        self.verbose = verbose
+
+    # -- fit ----------------------------------------------------------------------------------------------------------
+
+    @with_callbacks
+    def fit(self, X: Any, y: Any, sample_weight: Any = None, *, classes: Any = None, **row_facts: Any) -> Self:
+        """Train on rows and their classes.
+
+        Parameters
+        ----------
+        X : array, DataFrame or CSR matrix of shape (n, d)
+            Rows; float32 and float64 keep their precision, a sparse matrix is made dense batch by batch.
+        y : array of shape (n,) or (n, n_labels)
+            Classes of any type, or zeros and ones for several labels.
+        sample_weight : array of shape (n,), default=None
+            Weights, not negative, not all zero.
+        classes : array, default=None
+            All classes, where y may lack some; they fix the columns of ``teacher``.
+        **row_facts : arrays with one row per sample
+            What a loss asks for: ``teacher``, ``group``, ... A known fact that nobody names is ignored.
+
+        Returns
+        -------
+        self
+
+        Raises
+        ------
+        ValueError
+            If the data or the parameters are refused; each message says why and what is allowed.
+        MissingFactError
+            If the loss needs a row fact that was not given.
+        NonFiniteLossError
+            If the loss left the numbers; the weights of the last good epoch are kept.
+        """
+        self._validate_params()
+        resume = self.warm_start and hasattr(self, "net_")
+        return self._fit(X, y, sample_weight, classes, row_facts, resume=resume, epochs=self.max_epochs)
+
+    @with_callbacks
+    def partial_fit(self, X: Any, y: Any, sample_weight: Any = None, *, classes: Any = None, **row_facts: Any) -> Self:
+        """Train for one epoch on these rows, from where the last call ended.
+
+        The first call fixes the classes and the moments by which X is standardised.
+
+        Parameters
+        ----------
+        X : array, DataFrame or CSR matrix of shape (n, d)
+            Rows.
+        y : array of shape (n,) or (n, n_labels)
+            Classes.
+        sample_weight : array of shape (n,), default=None
+            Weights.
+        classes : array, default=None
+            All classes; needed at the first call if y lacks some.
+        **row_facts : arrays with one row per sample
+            What a loss asks for.
+
+        Returns
+        -------
+        self
+        """
+        self._validate_params()
+        for name, unsupported in (("early_stopping", self.early_stopping), ("calibrate", self.calibrate is not None)):
+            if unsupported:
+                raise ValueError(f"partial_fit cannot hold rows out; leave {name} off")
+        counted = sorted(
+            {f for c in self._terms().values() for f in c.component.facts | set(c.component.fit_needs)} & COUNTED
+        )
+        if counted:
+            raise TaskError(
+                f"{self._head_term().component.title} names {counted[0]!r}, which counts the rows of one fit; "
+                "partial_fit sees other rows at each call, use fit"
+            )
+        return self._fit(X, y, sample_weight, classes, row_facts, resume=hasattr(self, "net_"), epochs=1)
+
+    def _fit(
+        self,
+        X: Any,
+        y: Any,
+        sample_weight: Any,
+        classes: Any,
+        row_facts: Mapping[str, Any],
+        *,
+        resume: bool,
+        epochs: int,
+    ) -> Self:
+        context = self._init_callback_context(max_subtasks=epochs) if hasattr(self, "_skl_callbacks") else None
+        terms = self._terms()
+        rng = self._seeds(reset=not resume)
+        given = X, y
+        X, y = self._check_rows(X, y, reset=not resume)
+        if context is not None:
+            context.call_on_fit_task_begin(estimator=self, X=X, y=y)
+        if not resume:
+            self._targets = ClassTargets.of(y, classes=classes, class_order=self.class_order)
+        targets = self._targets
+        codes = targets.encode(y)
+        facts = check_row_facts(row_facts, self._named_row_facts(), len(codes), type(self).__name__)
+        rows = Rows(X, codes, np.arange(len(codes)), self._weights(X, y, sample_weight), self._by_code(facts))
+        held_out = self._hold_out(rows, rng)
+        role = self._check_terms(terms, targets)
+        if not resume:
+            self._build(rows, terms, role, rng)
+        batches = self._make_batches(rows, terms, self.net_, int(rng.integers(2**62)))
+        score = None
+        if self.early_stopping:
+            score = self._scorer(given, held_out["early_stopping"])
+        watch = Watch(self, epochs, X, y, context, score)
+        self.calibration_ = None
+        self._run(self.net_, batches, watch, epochs=epochs, seed=int(rng.integers(2**62)))
+        if self.calibrate is not None:
+            part = held_out["calibrate"]
+            outputs = self.decision_function(_safe_indexing(given[0], part))
+            self.calibration_ = Calibration(self.calibrate).fit(outputs, y[part], self.classes_, self._part(rows, part))
+        if context is not None:
+            context.call_on_fit_task_end(estimator=self, X=X, y=y, reconstruction_attributes=self._state)
+        return self
+
+    def _check_rows(self, X: Any, y: Any, *, reset: bool) -> tuple[Any, Any]:
+        return validate_data(  # type: ignore[no-any-return]
+            self, X, y, reset=reset, accept_sparse="csr", dtype=(np.float64, np.float32), multi_output=True
+        )
+
+    def _weights(self, X: Any, y: Any, sample_weight: Any) -> np.ndarray | None:
+        if sample_weight is None and self.class_weight is None:
+            return None
+        weights = _check_sample_weight(sample_weight, X, dtype=np.float64, ensure_non_negative=True)
+        if self.class_weight is not None:
+            weights = weights * compute_sample_weight(self.class_weight, y)
+        if not weights.any():
+            raise ValueError("sample_weight (times class_weight) is zero for every row; there is nothing to learn from")
+        return weights  # type: ignore[no-any-return]
+
+    def _by_code(self, facts: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
+        """Put the columns of facts by class in the order of codes, and check their number."""
+        for name in BY_CLASS & facts.keys():
+            wanted = self._targets.n_classes
+            if facts[name].shape[1:] != (wanted,):
+                raise FactError(
+                    f"{name} must have one column for each of the {wanted} classes {self._targets.classes.tolist()}, got "
+                    f"shape {facts[name].shape}; classes= fixes them where y lacks some"
+                )
+            facts[name] = self._targets.by_code(facts[name])
+        return facts
+
+    def _hold_out(self, rows: Rows, rng: np.random.Generator) -> dict[str, np.ndarray]:
+        """Take disjoint rows for early stopping and for calibration out of the training rows."""
+        parts: dict[str, np.ndarray] = {}
+        for name, wanted in (("early_stopping", self.early_stopping), ("calibrate", self.calibrate is not None)):
+            if not wanted:
+                continue
+            codes = rows.y[rows.train] if rows.y is not None and rows.y.ndim == 1 else None
+            size = max(1, round(self.validation_fraction * rows.X.shape[0]))
+            if codes is not None:  # every class on both sides, where there are rows enough
+                counts = np.bincount(codes)
+                enough = counts[counts > 0].min() >= 2 and min(size, len(codes) - size) >= (counts > 0).sum()
+                codes = codes if enough else None
+            if size >= len(rows.train):
+                raise ValueError(f"{name} needs rows to hold out, but there are only {len(rows.train)}")
+            rows.train, parts[name] = train_test_split(
+                rows.train, test_size=size, stratify=codes, random_state=int(rng.integers(2**31))
+            )
+            rows.train.sort()
+        return parts
+
+    def _part(self, rows: Rows, part: np.ndarray) -> np.ndarray | None:
+        return None if rows.weights is None else rows.weights[part]
+
+    def _scorer(self, given: tuple[Any, Any], part: np.ndarray) -> Callable[[], float]:
+        scorer = check_scoring(self, self.scoring)
+        X, y = _safe_indexing(given[0], part), _safe_indexing(given[1], part)
+        return lambda: float(scorer(self, X, y))
+
+    # -- building -----------------------------------------------------------------------------------------------------
+
+    def _head_term(self) -> Choice:
+        """Return the term that gives link and task: the first with a head."""
+        terms = self._terms()
+        role = common_role(terms, type(self).__name__)
+        return next(c for c in terms.values() if c.component.role == role)
+
+    def _check_terms(self, terms: Mapping[str, Choice], targets: ClassTargets) -> str:
+        """Return the role of the head, or say why a loss does not fit the task."""
+        role = common_role(terms, type(self).__name__)
+        for choice in terms.values():
+            title, own = choice.component.title, choice.component.role
+            if own in ("prediction", "columns"):
+                raise TaskError(
+                    f"{title} is for {choice.component.task}; LossClassifier takes multiclass, binary, multilabel. "
+                    "Use LossRegressor or QuantileAggregator"
+                )
+            if own == "scores" and targets.kind == "multiclass":
+                raise TaskError(
+                    f"{title} is for two classes, y has {targets.n_classes}; wrap it: "
+                    f"sklearn.multiclass.OneVsRestClassifier(LossClassifier({choice.component.name!r})), "
+                    "or choose a loss on logits"
+                )
+            if own == "label_logits" and targets.kind == "multiclass":
+                raise TaskError(
+                    f"{title} is for several labels per row or two classes; y has {targets.n_classes} classes"
+                )
+            if targets.kind == "multilabel" and own not in ("scores", "label_logits", ""):
+                raise TaskError(
+                    f"{title} is for one class per row, y has {targets.n_classes} labels per row; choose a loss on "
+                    "scores or label_logits, such as 'bce' or 'asl'"
+                )
+            if choice.component.ordered and self.class_order is None and targets.values() is None:
+                raise TaskError(f"{title} needs classes with an order; give class_order=[lowest, ..., highest]")
+        return role
+
+    def _outputs(self, role: str, terms: Mapping[str, Choice], targets: ClassTargets) -> int:
+        if targets.kind != "multilabel" and role in ("scores", "label_logits"):
+            return 1
+        per_class = 1
+        for choice in terms.values():
+            outputs = choice.component.outputs
+            if choice.component.role == role and outputs is not None:
+                values = choice.all_params()
+                per_class = outputs(**{n: values[n] for n in inspect.signature(outputs).parameters})
+        if role == "thresholds":
+            return per_class if per_class > 1 else targets.n_classes - 1
+        return targets.n_classes * per_class
+
+    def _build(self, rows: Rows, terms: Mapping[str, Choice], role: str, rng: np.random.Generator) -> None:
+        """Make network, criterion and net."""
+        targets, dtype = self._targets, self._dtype(rows.X)
+        seed = int(rng.integers(2**62))
+        few = rows.X[rows.train[:2]]
+        example = torch.as_tensor(np.ascontiguousarray(few.toarray() if hasattr(few, "toarray") else few), dtype=dtype)
+        scaler = moments(rows.X, rows.scaling_weights())
+        with torch.random.fork_rng(devices=[]):
+            torch.manual_seed(seed)
+            network = build_network(
+                self.module,
+                role=role,
+                n_outputs=self._outputs(role, terms, targets),
+                facts={
+                    "n_features": rows.X.shape[1],
+                    "n_classes": targets.n_classes,
+                    "random_state": seed % 2**31,
+                },
+                example=example,
+                scaler=scaler if self.standardize else None,
+                hidden=self.hidden_layer_sizes,
+                activation=self.activation,
+                dropout=self.dropout,
+                head=self.head if callable(self.head) else None,
+            )
+            criterion = self._bind(
+                terms,
+                rows=rows,
+                fit_facts=self._fit_facts(rows, network, scaler[1], seed),
+                labelwise=targets.n_classes if targets.kind == "multilabel" else 0,
+                prototypes=network.prototypes is not None,
+            ).to(dtype)
+        if network.complete and "features" in criterion.names:
+            raise TaskError(
+                "the module is complete (it takes n_outputs), so a loss on features or embeddings has nothing to look at; "
+                "give a backbone without n_outputs"
+            )
+        self.classes_ = targets.classes
+        self.net_ = self._make_net(network, criterion)
+
+    def _fit_facts(self, rows: Rows, network: Any, x_scale: np.ndarray, seed: int) -> dict[str, Any]:
+        targets = self._targets
+        assert rows.y is not None
+        weights = rows.scaling_weights()
+        counts = targets.counts(rows.y[rows.train])
+        weighted = targets.counts(rows.y, weights)
+        total = weighted.sum() if targets.kind != "multilabel" else (len(rows.y) if weights is None else weights.sum())
+        dtype = self._dtype(rows.X)
+        facts: dict[str, Any] = {
+            "n_samples": rows.X.shape[0],
+            "n_features": rows.X.shape[1],
+            "n_classes": targets.n_classes,
+            "embedding_dim": getattr(network.head, "in_features", None),
+            "priors": torch.as_tensor(weighted / total, dtype=dtype),
+            "class_counts": torch.as_tensor(counts, dtype=dtype),
+            "x_scale": torch.as_tensor(x_scale, dtype=dtype),
+            "y_train": torch.as_tensor(rows.y),
+            "generator": torch.Generator(device=self._device()).manual_seed(seed),
+        }
+        if targets.kind != "multilabel" and (values := targets.values()) is not None:
+            facts["class_values"] = torch.as_tensor(values, dtype=dtype)
+        if "group" in rows.facts:
+            facts["n_groups"] = int(rows.facts["group"].max()) + 1
+        return facts
+
+    # -- prediction ---------------------------------------------------------------------------------------------------
+
+    def _output(self, X: Any) -> torch.Tensor:
+        check_is_fitted(self)
+        X = validate_data(self, X, reset=False, accept_sparse="csr", dtype=(np.float64, np.float32))
+        return self.net_.predict_output(X, self._net_dtype())  # type: ignore[no-any-return]
+
+    def _net_dtype(self) -> torch.dtype:
+        return next(self.net_.module_.parameters()).dtype  # type: ignore[no-any-return]
+
+    def decision_function(self, X: Any) -> np.ndarray:
+        """Return the scores before the link.
+
+        Parameters
+        ----------
+        X : array, DataFrame or CSR matrix of shape (n, d)
+            Rows.
+
+        Returns
+        -------
+        array of shape (n,) or (n, k)
+            For two classes one score, positive for ``classes_[1]``; else one per class or label.
+        """
+        return self._decide(self._output(X))
+
+    def _decide(self, output: torch.Tensor) -> np.ndarray:
+        link = _link(self)
+        kind = self._targets.kind
+        scores = output
+        if not link.probability or (
+            output.ndim == 2 and output.shape[1] != self._targets.n_classes and kind != "binary"
+        ):
+            scores = link.function(output)
+        columns = scores.numpy()
+        if kind == "multilabel":
+            return columns
+        if columns.ndim == 2 and columns.shape[1] > 1:
+            columns = self._targets.by_class(columns)
+        if kind == "binary" and columns.ndim == 2:
+            return columns[:, 0] if columns.shape[1] == 1 else columns[:, 1] - columns[:, 0]
+        return -columns if kind == "binary" and self._targets.order[0] == 1 else columns
+
+    @available_if(_has_probabilities)
+    def predict_proba(self, X: Any) -> np.ndarray:
+        """Return class probabilities; there only if the loss has a link to them, or ``calibrate`` is set.
+
+        Parameters
+        ----------
+        X : array, DataFrame or CSR matrix of shape (n, d)
+            Rows.
+
+        Returns
+        -------
+        array of shape (n, k)
+            Rows that sum to one; for several labels the probability of each.
+        """
+        return self._probabilities(self._output(X))
+
+    @available_if(_has_probabilities)
+    def predict_log_proba(self, X: Any) -> np.ndarray:
+        """Return the logarithm of `predict_proba`."""
+        with np.errstate(divide="ignore"):
+            return np.log(self.predict_proba(X))
+
+    def _probabilities(self, output: torch.Tensor) -> np.ndarray:
+        if self.calibration_ is not None:
+            return self.calibration_.predict_proba(self._decide(output))
+        columns = _link(self).function(output).numpy()
+        if self._targets.kind == "multilabel":
+            return columns  # type: ignore[no-any-return]
+        if columns.ndim == 1 or columns.shape[1] == 1:
+            columns = columns.reshape(-1, 1)
+            columns = np.hstack([1 - columns, columns])
+        return self._targets.by_class(columns)
+
+    def predict(self, X: Any) -> np.ndarray:
+        """Return the class of each row, or its labels.
+
+        Parameters
+        ----------
+        X : array, DataFrame or CSR matrix of shape (n, d)
+            Rows.
+
+        Returns
+        -------
+        array of shape (n,) or (n, n_labels)
+        """
+        output = self._output(X)
+        if self.calibration_ is not None:
+            scores, cut = self._probabilities(output), 0.5
+        else:
+            scores, cut = self._decide(output), 0.0
+        if self._targets.kind == "multilabel":
+            return (scores > cut).astype(np.int64)
+        if scores.ndim == 1:
+            return self.classes_[(scores > 0).astype(np.int64)]
+        return self.classes_[scores.argmax(axis=1)]
+
+    def __sklearn_tags__(self) -> Tags:
+        tags = super().__sklearn_tags__()
+        tags.input_tags.sparse = True
+        try:
+            role = self._head_term().component.role
+        except SklearnLossError:  # fit will say what is wrong with the loss
+            return tags
+        tags.classifier_tags.multi_label = role in ("scores", "label_logits")
+        tags.classifier_tags.multi_class = not tags.classifier_tags.multi_label
+        return tags
+
+    def __sklearn_is_fitted__(self) -> bool:
+        return hasattr(self, "net_") and self.net_.epoch_ > 0

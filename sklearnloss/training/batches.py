@@ -1,0 +1,135 @@
+"""The batch stage: resident tensors, sampler, views, mixup. In-memory data takes no DataLoader."""
+
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from sklearnloss.exceptions import TaskError, TrainingError
+
+__all__ = ["Batch", "Batches", "check_mixup"]
+
+Batch = dict[str, Any]
+
+
+class Batches:
+    """The training rows; each iteration is one epoch of batches, dictionaries of facts.
+
+    Parameters
+    ----------
+    X : Tensor or CSR matrix
+        Resident on the device; a sparse matrix stays sparse, only a batch of it is made dense.
+    y : Tensor or None
+        Encoded targets; None stands for the row numbers.
+    rows : mapping of str to Tensor
+        Further facts with one row per sample, ``sample_weight`` among them.
+    sampler : callable
+        ``sampler(y, *, batch_size, rng)`` -> iterator of index arrays.
+    batch_size : int
+        Upper limit of a batch.
+    seed : int
+        Of both generators.
+    sampler_facts : tuple of str, default=()
+        Row facts that the sampler names.
+    drawn : array of int or None
+        Rows to draw from; None is all. Rows of weight zero are left out here: a value, however wild, that is never
+        computed can spoil no gradient.
+    mixup : callable or None
+        ``mixup(X, y, *, rng) -> (X, y_a, y_b, lam)``.
+    views : sequence of callables
+        None, or two: ``view(X, *, rng) -> X``.
+    dtype : torch.dtype
+        Of the dense batches of a sparse X.
+    device : str
+        Where batches go.
+    """
+
+    def __init__(
+        self,
+        X: Any,
+        y: Tensor | None,
+        *,
+        rows: Mapping[str, Tensor],
+        sampler: Callable[..., Iterable[np.ndarray]],
+        batch_size: int,
+        seed: int,
+        sampler_facts: tuple[str, ...] = (),
+        drawn: np.ndarray | None = None,
+        mixup: Callable[..., Any] | None = None,
+        views: tuple[Callable[..., Tensor], ...] = (),
+        dtype: torch.dtype = torch.float32,
+        device: str = "cpu",
+    ) -> None:
+        self.X, self.rows = X, dict(rows)
+        self.sparse = not isinstance(X, Tensor)
+        self.y = torch.arange(X.shape[0], device=device) if y is None else y
+        self.sampler, self.batch_size = sampler, batch_size
+        self.mixup, self.views = mixup, views
+        self.dtype, self.device = dtype, device
+        self.rng = np.random.default_rng(seed)
+        self.torch_rng = torch.Generator(device=device).manual_seed(seed)
+        self.drawn = drawn
+        self.sampler_y = self._host(self.y)
+        self.sampler_facts = {name: self._host(self.rows[name]) for name in sampler_facts}
+        self.last_rows: list[Tensor] = []
+
+    def _host(self, values: Tensor) -> np.ndarray:
+        array = values.cpu().numpy()
+        return array if self.drawn is None else array[self.drawn]
+
+    def __len__(self) -> int:
+        return int(self.X.shape[0])
+
+    def __iter__(self) -> Iterator[Batch]:
+        self.last_rows = []
+        batches = self.sampler(self.sampler_y, batch_size=self.batch_size, rng=self.rng, **self.sampler_facts)
+        for rows in batches:
+            if len(rows) == 0:
+                continue
+            index = torch.as_tensor(rows if self.drawn is None else self.drawn[rows], dtype=torch.int64)
+            self.last_rows.append(index)
+            yield self.batch(index.to(self.device))
+        if not self.last_rows:
+            raise TrainingError("the sampler gave no batch")
+
+    def batch(self, index: Tensor) -> Batch:
+        """Return the batch of these rows, with views and mixup applied."""
+        batch = {name: values[index] for name, values in self.rows.items()}
+        X = (
+            torch.as_tensor(self.X[index.cpu().numpy()].toarray(), dtype=self.dtype, device=self.device)
+            if (self.sparse)
+            else self.X[index]
+        )
+        batch |= {"X": X, "y": self.y[index], "index": index, "rng": self.torch_rng}
+        if self.views:
+            batch = self._two_views(batch)
+        if self.mixup is not None:
+            X, y_a, y_b, lam = self.mixup(batch["X"], batch["y"], rng=self.torch_rng)
+            batch |= {"X": X, "y": y_a, "y_b": y_b, "lam": lam}
+        return batch
+
+    def _two_views(self, batch: Batch) -> Batch:
+        """Return twice as many rows: the first view of each, then the second; one module call serves both."""
+        first, second = (view(batch["X"], rng=self.torch_rng) for view in self.views)
+        doubled = {name: torch.cat([v, v]) if isinstance(v, Tensor) else v for name, v in batch.items()}
+        return doubled | {"X": torch.cat([first, second])}
+
+
+def check_mixup(first: str, terms: Iterable[Any]) -> None:
+    """Refuse a mixup of X together with a loss that is not made of independent rows, or counts on its rows.
+
+    Raises
+    ------
+    TaskError
+        With the loss's name and its unit.
+    """
+    if first != "X":
+        raise TaskError(f"a mixup of {first!r} belongs to an estimator that trains on {first}; use one of 'X' here")
+    for term in terms:
+        if term.unit != "row" or "index" in term.facts:
+            reason = (
+                "keeps a value per row (it names 'index')" if "index" in term.facts else f"has the unit {term.unit!r}"
+            )
+            raise TaskError(f"{term.title} {reason} and cannot be trained on mixed rows; leave mixup out")
