@@ -33,7 +33,6 @@ bench: $(STAMP)
 
 $(STAMP): pyproject.toml constraints.txt
 	$(PYTHON) -m venv $(VENV)
-	$(BIN)/python -m pip install --quiet --upgrade pip -c constraints.txt
 	$(BIN)/python -m pip install --quiet -c constraints.txt -e ".[dev]"
 	for plugin in plugins/*/; do $(BIN)/python -m pip install --quiet -c constraints.txt --no-deps -e "$$plugin" || exit 1; done
 	touch $(STAMP)

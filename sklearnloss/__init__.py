@@ -5,16 +5,45 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from sklearnloss.component import (
-        Component, calibrator, callback, diagnostic, distance, estimator, loss, metric, miner, mixup, mode, optimizer,
-        reduction, sampler, selection, strategy, view,
+        Component,
+        calibrator,
+        callback,
+        diagnostic,
+        distance,
+        estimator,
+        loss,
+        metric,
+        miner,
+        mixup,
+        mode,
+        optimizer,
+        reduction,
+        sampler,
+        selection,
+        strategy,
+        view,
     )  # fmt: skip
     from sklearnloss.estimators.classifier import LossClassifier
     from sklearnloss.facts import fact
     from sklearnloss.hookspecs import hookimpl
     from sklearnloss.registry import components, plugins, register
     from sklearnloss.spec import (
-        Calibrator, Callback, Diagnostic, Distance, Loss, Metric, Miner, Mixup, Mode, Optimizer, Reduction, Sampler,
-        Selection, Strategy, Sum, View,
+        Calibrator,
+        Callback,
+        Diagnostic,
+        Distance,
+        Loss,
+        Metric,
+        Miner,
+        Mixup,
+        Mode,
+        Optimizer,
+        Reduction,
+        Sampler,
+        Selection,
+        Strategy,
+        Sum,
+        View,
     )  # fmt: skip
 
 _WHERE = {
@@ -35,10 +64,11 @@ _MODULE_OF = {name: module for module, names in _WHERE.items() for name in names
 
 __version__ = "0.1.0"
 __all__ = [
-    "Calibrator", "Callback", "Component", "Diagnostic", "Distance", "Loss", "LossClassifier", "Metric", "Miner", "Mixup",
-    "Mode", "Optimizer", "Reduction", "Sampler", "Selection", "Strategy", "Sum", "View", "__version__", "calibrator",
-    "callback", "components", "diagnostic", "distance", "estimator", "fact", "hookimpl", "loss", "metric", "miner", "mixup",
-    "mode", "optimizer", "plugins", "reduction", "register", "sampler", "selection", "strategy", "view",
+    "Calibrator", "Callback", "Component", "Diagnostic", "Distance", "Loss", "LossClassifier", "Metric", "Miner",
+    "Mixup", "Mode", "Optimizer", "Reduction", "Sampler", "Selection", "Strategy", "Sum", "View", "__version__",
+    "calibrator", "callback", "components", "diagnostic", "distance", "estimator", "fact", "hookimpl", "loss", "metric",
+    "miner", "mixup", "mode", "optimizer", "plugins", "reduction", "register", "sampler", "selection", "strategy",
+    "view",
 ]  # fmt: skip
 
 

@@ -9,8 +9,8 @@ keyword-only, named like a fact, ``= None``     a wish: supplied if it is there
 any other keyword with a default                a hyperparameter, its range in the annotation
 =============================================== =======================================================
 
-A decorator of each kind (`loss`, `sampler`, `reduction`, ...) reads the signature, attaches the result as ``.component``
-and returns the object itself. It registers nothing: a plugin's hook lists what the plugin has.
+A decorator of each kind (`loss`, `sampler`, `reduction`, ...) reads the signature, attaches the result as
+``.component`` and returns the object itself. It registers nothing: a plugin's hook lists what the plugin has.
 """
 
 import inspect
@@ -184,8 +184,8 @@ def loss(
     unit : {"row", "anchor", "pair", "triplet", "bag", "batch"}, default="row"
         What one value of the result stands for; it decides how rows are weighted.
     link : str, callable or None, default=None
-        From the head's output to a prediction; None is the role's own, ``"none"`` says that there is none. A Module loss
-        may name one of its methods.
+        From the head's output to a prediction; None is the role's own, ``"none"`` says that there is none. A Module
+        loss may name one of its methods.
     outputs : callable, default=None
         ``outputs(*, hyperparameters) -> int``: width of the head per class or target.
     sampler : str, default=None
@@ -389,7 +389,10 @@ def _signature(obj: Any) -> inspect.Signature:
 def _split(
     who: str, rule: Kind, arguments: list[inspect.Parameter], obj: Any
 ) -> tuple[tuple[str, ...], tuple[str, ...], tuple[str, ...], tuple[Parameter, ...]]:
-    positional, needs, wishes, parameters = [], [], [], []
+    positional: list[str] = []
+    needs: list[str] = []
+    wishes: list[str] = []
+    parameters: list[Parameter] = []
     hints = _hints(obj.forward if inspect.isclass(obj) and hasattr(obj, "forward") else obj)
     about = _parameter_docs(obj)
     for argument in arguments:

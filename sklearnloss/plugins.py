@@ -1,7 +1,7 @@
 """Finding and loading plugins.
 
-pluggy's own entry-point loader stops at the first plugin that fails and passes over a second of the same name in silence;
-here a broken plugin costs only itself, and a warning names it, its distribution and the reason.
+pluggy's own entry-point loader stops at the first plugin that fails and passes over a second of the same name in
+silence; here a broken plugin costs only itself, and a warning names it, its distribution and the reason.
 """
 
 import importlib
@@ -106,7 +106,7 @@ def load_plugins() -> list[Plugin]:
 
 
 def _entry_points() -> list[tuple[Any, EntryPoint]]:
-    found = {}
+    found: dict[tuple[str, str], tuple[Any, EntryPoint]] = {}
     for distribution in distributions():
         for entry in distribution.entry_points:
             if entry.group == GROUP:  # the same distribution may stand on the path twice

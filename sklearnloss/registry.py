@@ -1,7 +1,7 @@
 """The registry: which component has which name.
 
-Plugins are loaded at the first look-up of a name, never at ``import sklearnloss``. A short name that two plugins carry is
-an error when it is looked up, never renamed; the full name ``plugin:name`` always works.
+Plugins are loaded at the first look-up of a name, never at ``import sklearnloss``. A short name that two plugins
+carry is an error when it is looked up, never renamed; the full name ``plugin:name`` always works.
 """
 
 import multiprocessing

@@ -21,7 +21,8 @@ from sklearnloss.facts import FACTS, ROLES
 
 __all__ = [
     "SPECS", "Calibrator", "Callback", "Choice", "Diagnostic", "Distance", "Loss", "Metric", "Miner", "Mixup", "Mode",
-    "Optimizer", "Reduction", "Sampler", "Selection", "Spec", "Strategy", "Sum", "View", "choose", "choose_terms", "promote",
+    "Optimizer", "Reduction", "Sampler", "Selection", "Spec", "Strategy", "Sum", "View", "choose", "choose_terms",
+    "promote",
 ]  # fmt: skip
 
 SpecLike = Any
@@ -55,7 +56,7 @@ class Choice:
                 f"{self.component.title} needs {', '.join(map(repr, missing))} when it is built; "
                 "an estimator supplies them, a call on bare tensors takes them as keywords"
             )
-        return self.component.obj(**needed, **self.params)  # type: ignore[no-any-return]
+        return self.component.obj(**needed, **self.params)
 
     def all_params(self) -> dict[str, Any]:
         """Return every hyperparameter with its value, the defaults included."""
@@ -404,8 +405,8 @@ class Callback(Spec):
 SPECS: dict[str, type[Spec]] = {
     cls.kind: cls
     for cls in (
-        Loss, Sampler, Miner, Distance, Mixup, View, Reduction, Optimizer, Mode, Strategy, Selection, Calibrator, Metric,
-        Diagnostic, Callback,
+        Loss, Sampler, Miner, Distance, Mixup, View, Reduction, Optimizer, Mode, Strategy, Selection, Calibrator,
+        Metric, Diagnostic, Callback,
     )
 }  # fmt: skip
 
@@ -539,7 +540,7 @@ class TorchLoss(nn.Module):
     def __init__(self, module: nn.Module) -> None:
         super().__init__()
         self.module = copy.deepcopy(module)
-        self.module.reduction = "none"
+        vars(self.module)["reduction"] = "none"
 
     def forward(self, output: Tensor, target: Tensor) -> Tensor:
         """Return one value per row, the mean over what else there is."""
@@ -547,7 +548,7 @@ class TorchLoss(nn.Module):
             values = self.module(output, target)
         else:
             values = self.module(output, target.to(output.dtype))
-        return values.flatten(1).mean(1) if values.ndim > 1 else values  # type: ignore[no-any-return]
+        return values.flatten(1).mean(1) if values.ndim > 1 else values
 
 
 def _adapt_module(module: nn.Module) -> Choice:
@@ -557,21 +558,18 @@ def _adapt_module(module: nn.Module) -> Choice:
     if not role:
         component = describe("loss", module.forward, name=name, task="any", unit="row")
         return Choice(component, instance=module)
-    if role == "logits":
-
-        def forward(logits: Tensor, y: Tensor) -> None: ...
-    elif role == "scores":
-
-        def forward(scores: Tensor, y: Tensor) -> None: ...  # type: ignore[misc]
-    elif role == "label_logits":
-
-        def forward(label_logits: Tensor, y: Tensor) -> None: ...  # type: ignore[misc]
-    else:
-
-        def forward(prediction: Tensor, y: Tensor) -> None: ...  # type: ignore[misc]
-
     link = "none" if isinstance(module, nn.MultiMarginLoss) else None
-    component = describe("loss", forward, name=name, task="any", unit="row", link=link)
+    component = Component(
+        "loss",
+        name,
+        TorchLoss,
+        task="any",
+        role=role,
+        unit="row",
+        data=(role, "y"),
+        link=link,
+        summary=f"torch's {name}.",
+    )
     return Choice(component, instance=TorchLoss(module))
 
 

@@ -1,1 +1,21 @@
-"""The command line."""
+"""The command line, one file per command; no command's file imports torch before the command runs."""
+
+import sys
+from importlib import import_module
+
+__all__ = ["main"]
+
+EXTRA = ("typer", "rich")
+
+
+def main() -> None:
+    """Run the command line; without the extra ``cli``, say how to install it."""
+    try:
+        for name in EXTRA:
+            import_module(name)
+    except ModuleNotFoundError as error:
+        print(f'the command line needs {error.name}: pip install "sklearnloss[cli]"', file=sys.stderr)
+        raise SystemExit(2) from None
+    from sklearnloss.cli.app import app
+
+    app(prog_name="sklearnloss")

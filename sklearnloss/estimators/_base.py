@@ -1,6 +1,6 @@
 """What the estimators that hold a net share: from parameters to a bound criterion, a net and a finished fit."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import partial
 from typing import Any
@@ -15,11 +15,13 @@ from sklearnloss.estimators._rows import RowFacts
 from sklearnloss.exceptions import MissingFactError, TaskError
 from sklearnloss.facts import FACTS
 from sklearnloss.spec import Choice, choose, choose_terms
+from sklearnloss.training.backbone import Network, as_tensor
 from sklearnloss.training.batches import Batches, check_mixup
-from sklearnloss.training.criterion import Criterion, Term
+from sklearnloss.training.criterion import Criterion, Term, missing_fact
 from sklearnloss.training.heads import head_kind
 from sklearnloss.training.net import LossNet
 from sklearnloss.training.schedules import schedule
+from sklearnloss.training.seeds import seeded
 
 try:
     from sklearn.callback import CallbackSupportMixin, with_callbacks
@@ -37,6 +39,7 @@ __all__ = ["NetEstimator", "Rows", "Watch", "common_role", "with_callbacks"]
 
 # batch facts that every net supplies; the rest is up to the estimator
 NET_FACTS = frozenset({"y", "X", "features", "index", "epoch", "step", "module", "rng"})
+SAMPLER_FACTS = frozenset({"y", "X", "index"})
 
 
 @dataclass
@@ -202,29 +205,32 @@ class NetEstimator(SpecParams, RowFacts, CallbackSupportMixin, BaseEstimator):  
     # -- binding ------------------------------------------------------------------------------------------------------
 
     def _bind(
-        self, terms: Mapping[str, Choice], *, rows: Rows, fit_facts: Mapping[str, Any], labelwise: int, prototypes: bool
+        self,
+        terms: Mapping[str, Choice],
+        *,
+        rows: Rows,
+        fit_facts: Mapping[str, Any],
+        network: Network,
+        by_label: Sequence[Mapping[str, Any]] = (),
     ) -> Criterion:
         """Plan which fact goes where."""
+        supplied = {*NET_FACTS, *rows.facts, *network.head_facts}
+        if rows.weights is not None:
+            supplied |= {"sample_weight"}
         choice = choose("reduction", self.reduction)
         for need in choice.component.needs:
-            if need not in rows.facts:
-                raise MissingFactError(
-                    f"{choice.component.title} needs {need!r}, an array with one row per sample: fit(X, y, {need}=...)"
-                )
-        supplied = set(NET_FACTS) | set(rows.facts)
-        supplied |= {"prototypes"} if prototypes else {"head_weight", "head_bias"}
-        if rows.weights is not None:
-            supplied.add("sample_weight")
+            if need not in supplied:
+                raise MissingFactError(missing_fact(choice.component.title, need, type(self).__name__))
         bound = [
             Term(
                 name,
                 term,
                 fit_facts=fit_facts,
                 supplied=supplied,
-                reduction=choice.build(),
-                reduction_facts=tuple(n for n in choice.component.facts if n in rows.facts),
+                reduction=choice.build(fit_facts),
+                reduction_facts=tuple(n for n in choice.component.facts if n in supplied),
                 plain_mean=choice.component.full_name == "core:mean",
-                labelwise=labelwise if term.component.role == "scores" else 0,
+                by_label=by_label if term.component.role == "scores" else (),
                 weighted=rows.weights is not None,
                 who=type(self).__name__,
             )
@@ -257,24 +263,26 @@ class NetEstimator(SpecParams, RowFacts, CallbackSupportMixin, BaseEstimator):  
 
     def _make_batches(self, rows: Rows, terms: Mapping[str, Choice], net: LossNet, seed: int) -> Batches:
         """Put the rows on the device and choose the sampler: the user's, else the loss's wish, else shuffling."""
-        device, dtype = self._device(), self._dtype(rows.X)
+        device, dtype = self._device(), net.dtype
         flat = rows.y is None or rows.y.ndim == 1
         wish = next((t.component.sampler for t in terms.values() if t.component.sampler and flat), "shuffle")
         chosen = choose("sampler", wish if self.sampler is None else self.sampler)
         mixup = None if self.mixup is None else choose("mixup", self.mixup)
         if mixup is not None:
             check_mixup(mixup.component.role, net.criterion_.terms)
-        facts = tuple(f for f in (*chosen.component.needs, *chosen.component.wishes) if f in rows.facts)
         weights = rows.mean_one_weights()
         tensors = {name: self._tensor(value, dtype, device) for name, value in rows.facts.items()}
         if weights is not None:
             tensors["sample_weight"] = torch.as_tensor(weights, dtype=dtype, device=device)
-        X = rows.X if hasattr(rows.X, "toarray") else torch.as_tensor(rows.X, dtype=dtype, device=device)
+        on = chosen.component.role or "y"
+        facts = self._sampler_facts(chosen.component, {*SAMPLER_FACTS, *tensors})
+        X = rows.X if hasattr(rows.X, "toarray") else as_tensor(rows.X, dtype, device)
         return Batches(
             X,
             None if rows.y is None else torch.as_tensor(rows.y, device=device),
             rows=tensors,
             sampler=chosen.build(),
+            sampler_on=on,
             sampler_facts=facts,
             batch_size=self.batch_size,
             seed=seed,
@@ -284,17 +292,22 @@ class NetEstimator(SpecParams, RowFacts, CallbackSupportMixin, BaseEstimator):  
             drawn=None if len(rows.drawn) == rows.X.shape[0] else rows.drawn,
         )
 
+    def _sampler_facts(self, component: Component, supplied: set[str]) -> tuple[str, ...]:
+        """Return the facts by keyword that a sampler gets besides ``batch_size`` and ``rng``, which all get."""
+        for need in (*component.data, *component.needs):
+            if need not in supplied | {"batch_size", "rng"}:
+                raise MissingFactError(missing_fact(component.title, need, type(self).__name__))
+        return tuple(f for f in (*component.needs, *component.wishes) if f in supplied)
+
     @staticmethod
     def _tensor(values: np.ndarray, dtype: torch.dtype, device: str) -> torch.Tensor:
-        return torch.as_tensor(values, dtype=dtype if values.dtype.kind == "f" else torch.int64, device=device)
+        return as_tensor(values, dtype if values.dtype.kind == "f" else torch.int64, device)
 
     # -- training -----------------------------------------------------------------------------------------------------
 
     def _run(self, net: LossNet, batches: Batches, watch: Watch, *, epochs: int, seed: int) -> None:
-        """Train with torch's global generator seeded for the while, and put back as it was."""
-        devices = [torch.cuda.current_device()] if self._device().startswith("cuda") else []
-        with torch.random.fork_rng(devices=devices):
-            torch.manual_seed(seed)
+        """Train with torch's global generators seeded for the while, and put back as they were."""
+        with seeded(seed, self._device()):
             try:
                 if hasattr(net.mode, "around_fit"):
                     net.mode.around_fit(partial(self._epochs, net, epochs, watch, batches), batches.X, batches.y)

@@ -3,9 +3,9 @@
 from typing import Any, Self
 
 import numpy as np
+from sklearn import config_context
 from sklearn.base import BaseEstimator, ClassifierMixin
 from sklearn.calibration import CalibratedClassifierCV
-from sklearn.frozen import FrozenEstimator
 
 __all__ = ["Calibration"]
 
@@ -21,13 +21,18 @@ class Scores(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         """The classes."""
         return self.classes
 
-    def fit(self, X: Any, y: Any) -> Self:
+    def fit(self, X: Any, y: Any, sample_weight: Any = None) -> Self:
         """Do nothing."""
         return self
 
     def decision_function(self, X: np.ndarray) -> np.ndarray:
         """Return X, one column as (n,)."""
         return X[:, 0] if X.shape[1] == 1 else X
+
+    def predict(self, X: np.ndarray) -> np.ndarray:
+        """Return the class of the highest score."""
+        columns = np.hstack([-X, X]) if X.shape[1] == 1 else X
+        return self.classes[columns.argmax(axis=1)]
 
     def __sklearn_is_fitted__(self) -> bool:
         return True
@@ -77,8 +82,10 @@ class Calibration:
                     f"calibrate={self.method!r}: no held-out row of class {missing}; raise validation_fraction or leave "
                     "calibrate off"
                 )
-            calibrated = CalibratedClassifierCV(FrozenEstimator(Scores(known)), method=self.method)
-            self.maps.append(calibrated.fit(columns, target, sample_weight=weights))
+            whole = [(np.arange(len(y)), np.arange(len(y)))]  # the scores are fitted already: one fold of all rows
+            calibrated = CalibratedClassifierCV(Scores(known), method=self.method, cv=whole, ensemble=False)
+            with config_context(enable_metadata_routing=False):  # the weights are handed over here, not routed
+                self.maps.append(calibrated.fit(columns, target, sample_weight=weights))
         return self
 
     def predict_proba(self, scores: np.ndarray) -> np.ndarray:

@@ -78,6 +78,21 @@ class ClassTargets:
             order = np.searchsorted(known, given)
         return cls("binary" if len(known) == 2 else "multiclass", known, order)
 
+    def check_same(self, classes: Any) -> None:
+        """Refuse classes other than those of the first call.
+
+        Raises
+        ------
+        ValueError
+            With both.
+        """
+        if classes is None or np.array_equal(np.unique(np.asarray(classes)), self.classes):
+            return
+        raise ValueError(
+            f"classes={np.asarray(classes).tolist()} are not those of the first call, {self.classes.tolist()}; "
+            "leave classes out, or begin anew"
+        )
+
     def encode(self, y: Any) -> np.ndarray:
         """Return codes (n,) in 0..k-1 in the order of the classes, or the label matrix.
 

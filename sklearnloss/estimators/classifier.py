@@ -25,8 +25,10 @@ from sklearnloss.exceptions import FactError, SklearnLossError, TaskError
 from sklearnloss.facts import ROLES
 from sklearnloss.functional.links import LINKS, Link
 from sklearnloss.spec import Choice
-from sklearnloss.training.backbone import ACTIVATIONS, build_network, moments
+from sklearnloss.training.backbone import ACTIVATIONS, as_tensor, build_network, moments
+from sklearnloss.training.criterion import Criterion
 from sklearnloss.training.schedules import SCHEDULES
+from sklearnloss.training.seeds import seeded
 
 __all__ = ["LossClassifier"]
 
@@ -37,26 +39,34 @@ COUNTED = frozenset({"index", "n_samples", "y_train"})
 
 def _link(estimator: "LossClassifier") -> Link:
     """Return the link of the first term, with the hyperparameters that it names."""
-    choice = estimator._head_term()
-    component = choice.component
-    link = component.link if component.link is not None else ROLES[component.role].link
-    if not isinstance(link, str):
-        return Link(_with_parameters(link, choice), probability=True)
-    if link in LINKS:
-        return Link(_with_parameters(LINKS[link].function, choice), LINKS[link].probability)
-    return Link(lambda output: getattr(estimator.net_.criterion_.terms[0].modules_[0], link)(output), probability=True)
+    name, choice = estimator._head_term()
+    link = _declared_link(choice)
+    if isinstance(link, str) and link not in LINKS:
+        return Link(lambda output: estimator.net_.criterion_.by_name[name].linked(link, output), probability=True)
+    known = LINKS[link] if isinstance(link, str) else Link(link, probability=True)
+    values = choice.all_params() | getattr(estimator, "_kept_facts", {})
+    named = {n: values[n] for n in _keywords(known.function) if n in values}
+    return Link(functools.partial(known.function, **named), known.probability) if named else known
 
 
-def _with_parameters(function: Callable[..., Any], choice: Choice) -> Callable[..., Any]:
-    values = choice.all_params()
-    named = [n for n, p in inspect.signature(function).parameters.items() if p.kind is p.KEYWORD_ONLY and n in values]
-    return functools.partial(function, **{n: values[n] for n in named}) if named else function
+def _declared_link(choice: Choice) -> str | Callable[..., Any]:
+    link = choice.component.link
+    return ROLES[choice.component.role].link if link is None else link  # type: ignore[no-any-return]
+
+
+def _keywords(function: Callable[..., Any]) -> list[str]:
+    return [n for n, p in inspect.signature(function).parameters.items() if p.kind is p.KEYWORD_ONLY]
 
 
 def _has_probabilities(estimator: "LossClassifier") -> bool:
-    if estimator.calibrate is not None or _link(estimator).probability:
+    if _link(estimator).probability:
         return True
-    title = estimator._head_term().component.title
+    unfinished = getattr(estimator, "calibration_", True) is None  # while it trains, or where training was interrupted
+    if estimator.calibrate is not None and not unfinished:
+        return True
+    title = estimator._head_term()[1].component.title
+    if estimator.calibrate is not None:
+        raise AttributeError(f"{title} has no link to probabilities, and calibrate is fitted when training has ended")
     raise AttributeError(
         f"{title} has no link to probabilities; set calibrate='sigmoid', 'isotonic' or 'temperature', or use "
         "decision_function"
@@ -306,7 +316,7 @@ class LossClassifier(ClassifierMixin, NetEstimator):  # type: ignore[misc]
         """
         self._validate_params()
         resume = self.warm_start and hasattr(self, "net_")
-        return self._fit(X, y, sample_weight, classes, row_facts, resume=resume, epochs=self.max_epochs)
+        return self._fit(X, y, sample_weight, classes, row_facts, epochs=self.max_epochs, resume=resume)
 
     @with_callbacks
     def partial_fit(self, X: Any, y: Any, sample_weight: Any = None, *, classes: Any = None, **row_facts: Any) -> Self:
@@ -335,15 +345,14 @@ class LossClassifier(ClassifierMixin, NetEstimator):  # type: ignore[misc]
         for name, unsupported in (("early_stopping", self.early_stopping), ("calibrate", self.calibrate is not None)):
             if unsupported:
                 raise ValueError(f"partial_fit cannot hold rows out; leave {name} off")
-        counted = sorted(
-            {f for c in self._terms().values() for f in c.component.facts | set(c.component.fit_needs)} & COUNTED
-        )
-        if counted:
-            raise TaskError(
-                f"{self._head_term().component.title} names {counted[0]!r}, which counts the rows of one fit; "
-                "partial_fit sees other rows at each call, use fit"
-            )
-        return self._fit(X, y, sample_weight, classes, row_facts, resume=hasattr(self, "net_"), epochs=1)
+        for component in (choice.component for choice in self._terms().values()):
+            if counted := sorted({*component.facts, *component.fit_needs} & COUNTED):
+                raise TaskError(
+                    f"{component.title} names {counted[0]!r}, which counts the rows of one fit; partial_fit sees other "
+                    "rows at each call, use fit"
+                )
+        resume = hasattr(self, "net_")
+        return self._fit(X, y, sample_weight, classes, row_facts, epochs=1, resume=resume, same_net=True)
 
     def _fit(
         self,
@@ -353,8 +362,9 @@ class LossClassifier(ClassifierMixin, NetEstimator):  # type: ignore[misc]
         classes: Any,
         row_facts: Mapping[str, Any],
         *,
-        resume: bool,
         epochs: int,
+        resume: bool,
+        same_net: bool = False,
     ) -> Self:
         context = self._init_callback_context(max_subtasks=epochs) if hasattr(self, "_skl_callbacks") else None
         terms = self._terms()
@@ -363,7 +373,9 @@ class LossClassifier(ClassifierMixin, NetEstimator):  # type: ignore[misc]
         X, y = self._check_rows(X, y, reset=not resume)
         if context is not None:
             context.call_on_fit_task_begin(estimator=self, X=X, y=y)
-        if not resume:
+        if resume:
+            self._targets.check_same(classes)
+        else:
             self._targets = ClassTargets.of(y, classes=classes, class_order=self.class_order)
         targets = self._targets
         codes = targets.encode(y)
@@ -371,7 +383,9 @@ class LossClassifier(ClassifierMixin, NetEstimator):  # type: ignore[misc]
         rows = Rows(X, codes, np.arange(len(codes)), self._weights(X, y, sample_weight), self._by_code(facts))
         held_out = self._hold_out(rows, rng)
         role = self._check_terms(terms, targets)
-        if not resume:
+        if resume:
+            self._go_on(rows, terms, role, rng, same_net=same_net)
+        else:
             self._build(rows, terms, role, rng)
         batches = self._make_batches(rows, terms, self.net_, int(rng.integers(2**62)))
         score = None
@@ -390,7 +404,7 @@ class LossClassifier(ClassifierMixin, NetEstimator):  # type: ignore[misc]
 
     def _check_rows(self, X: Any, y: Any, *, reset: bool) -> tuple[Any, Any]:
         return validate_data(  # type: ignore[no-any-return]
-            self, X, y, reset=reset, accept_sparse="csr", dtype=(np.float64, np.float32), multi_output=True
+            self, X, y, reset=reset, accept_sparse="csr", dtype=(np.float64, np.float32), order="C", multi_output=True
         )
 
     def _weights(self, X: Any, y: Any, sample_weight: Any) -> np.ndarray | None:
@@ -445,11 +459,11 @@ class LossClassifier(ClassifierMixin, NetEstimator):  # type: ignore[misc]
 
     # -- building -----------------------------------------------------------------------------------------------------
 
-    def _head_term(self) -> Choice:
-        """Return the term that gives link and task: the first with a head."""
+    def _head_term(self) -> tuple[str, Choice]:
+        """Return name and choice of the term that gives link and task: the first with a head."""
         terms = self._terms()
         role = common_role(terms, type(self).__name__)
-        return next(c for c in terms.values() if c.component.role == role)
+        return next((name, c) for name, c in terms.items() if c.component.role == role)
 
     def _check_terms(self, terms: Mapping[str, Choice], targets: ClassTargets) -> str:
         """Return the role of the head, or say why a loss does not fit the task."""
@@ -498,10 +512,9 @@ class LossClassifier(ClassifierMixin, NetEstimator):  # type: ignore[misc]
         targets, dtype = self._targets, self._dtype(rows.X)
         seed = int(rng.integers(2**62))
         few = rows.X[rows.train[:2]]
-        example = torch.as_tensor(np.ascontiguousarray(few.toarray() if hasattr(few, "toarray") else few), dtype=dtype)
+        example = as_tensor(few.toarray() if hasattr(few, "toarray") else few, dtype)
         scaler = moments(rows.X, rows.scaling_weights())
-        with torch.random.fork_rng(devices=[]):
-            torch.manual_seed(seed)
+        with seeded(seed):
             network = build_network(
                 self.module,
                 role=role,
@@ -518,29 +531,79 @@ class LossClassifier(ClassifierMixin, NetEstimator):  # type: ignore[misc]
                 dropout=self.dropout,
                 head=self.head if callable(self.head) else None,
             )
-            criterion = self._bind(
-                terms,
-                rows=rows,
-                fit_facts=self._fit_facts(rows, network, scaler[1], seed),
-                labelwise=targets.n_classes if targets.kind == "multilabel" else 0,
-                prototypes=network.prototypes is not None,
-            ).to(dtype)
+            criterion = self._criterion(rows, terms, network, self._fit_facts(rows, network, scaler[1], seed))
         if network.complete and "features" in criterion.names:
             raise TaskError(
                 "the module is complete (it takes n_outputs), so a loss on features or embeddings has nothing to look at; "
                 "give a backbone without n_outputs"
             )
         self.classes_ = targets.classes
+        self._head = role, self._outputs(role, terms, targets)
         self.net_ = self._make_net(network, criterion)
+
+    def _go_on(
+        self, rows: Rows, terms: Mapping[str, Choice], role: str, rng: np.random.Generator, *, same_net: bool
+    ) -> None:
+        """Take the network on from where it is, with the parameters and the rows of now.
+
+        A loss keeps its state if it is the same loss built from the same facts. With ``same_net`` the optimizer goes on too,
+        and the fit facts stay those of the first call.
+        """
+        old, width = self.net_, self._outputs(role, terms, self._targets)
+        if (role, width) != self._head:
+            raise TaskError(
+                f"{self._head_term()[1].component.title} wants {width} {role}, but the network was trained for "
+                f"{self._head[1]} {self._head[0]}; set warm_start=False to begin anew"
+            )
+        seed = int(rng.integers(2**62))
+        facts = self._fit_facts(rows, old.module_, moments(rows.X, rows.scaling_weights())[1], seed)
+        with seeded(seed):
+            criterion = self._criterion(rows, terms, old.module_, facts | (self._kept_facts if same_net else {}))
+        criterion.take_state(old.criterion_)
+        same_parameters = {*map(id, criterion.parameters())} == {*map(id, old.criterion_.parameters())}
+        if same_net and same_parameters:
+            old.criterion_ = criterion.to(self._device())
+        else:
+            self.net_ = self._make_net(old.module_, criterion).go_on_from(old)
+
+    def _criterion(self, rows: Rows, terms: Mapping[str, Choice], network: Any, facts: dict[str, Any]) -> Criterion:
+        components = [c.component for c in terms.values()]
+        named = {n for c in components for n in (*c.fit_needs, *c.needs, *c.wishes)}
+        link = _declared_link(self._head_term()[1])
+        named |= set() if isinstance(link, str) else {*_keywords(link)}
+        self._kept_facts = {n: value for n, value in facts.items() if n in named}
+        bound = self._bind(
+            terms,
+            rows=rows,
+            fit_facts=facts,
+            network=network,
+            by_label=self._label_facts(rows, facts) if self._targets.kind == "multilabel" else (),
+        )
+        return bound.to(network.dtype)
+
+    @staticmethod
+    def _label_facts(rows: Rows, facts: dict[str, Any]) -> list[dict[str, Any]]:
+        """Return the fit facts of each label by itself: a problem of two classes."""
+        n = len(rows.drawn)
+        return [
+            facts
+            | {
+                "n_classes": 2,
+                "priors": torch.stack([1 - share, share]),
+                "class_counts": torch.stack([n - count, count]),
+                "y_train": facts["y_train"][:, j],
+            }
+            for j, (share, count) in enumerate(zip(facts["priors"], facts["class_counts"], strict=True))
+        ]
 
     def _fit_facts(self, rows: Rows, network: Any, x_scale: np.ndarray, seed: int) -> dict[str, Any]:
         targets = self._targets
         assert rows.y is not None
         weights = rows.scaling_weights()
-        counts = targets.counts(rows.y[rows.train])
+        counts = targets.counts(rows.y[rows.drawn])
         weighted = targets.counts(rows.y, weights)
         total = weighted.sum() if targets.kind != "multilabel" else (len(rows.y) if weights is None else weights.sum())
-        dtype = self._dtype(rows.X)
+        dtype = network.dtype
         facts: dict[str, Any] = {
             "n_samples": rows.X.shape[0],
             "n_features": rows.X.shape[1],
@@ -563,10 +626,7 @@ class LossClassifier(ClassifierMixin, NetEstimator):  # type: ignore[misc]
     def _output(self, X: Any) -> torch.Tensor:
         check_is_fitted(self)
         X = validate_data(self, X, reset=False, accept_sparse="csr", dtype=(np.float64, np.float32))
-        return self.net_.predict_output(X, self._net_dtype())  # type: ignore[no-any-return]
-
-    def _net_dtype(self) -> torch.dtype:
-        return next(self.net_.module_.parameters()).dtype  # type: ignore[no-any-return]
+        return self.net_.predict_output(X, self.net_.dtype)  # type: ignore[no-any-return]
 
     def decision_function(self, X: Any) -> np.ndarray:
         """Return the scores before the link.
@@ -583,6 +643,7 @@ class LossClassifier(ClassifierMixin, NetEstimator):  # type: ignore[misc]
         """
         return self._decide(self._output(X))
 
+    @torch.inference_mode()
     def _decide(self, output: torch.Tensor) -> np.ndarray:
         link = _link(self)
         kind = self._targets.kind
@@ -622,6 +683,7 @@ class LossClassifier(ClassifierMixin, NetEstimator):  # type: ignore[misc]
         with np.errstate(divide="ignore"):
             return np.log(self.predict_proba(X))
 
+    @torch.inference_mode()
     def _probabilities(self, output: torch.Tensor) -> np.ndarray:
         if self.calibration_ is not None:
             return self.calibration_.predict_proba(self._decide(output))
@@ -660,7 +722,7 @@ class LossClassifier(ClassifierMixin, NetEstimator):  # type: ignore[misc]
         tags = super().__sklearn_tags__()
         tags.input_tags.sparse = True
         try:
-            role = self._head_term().component.role
+            role = self._head_term()[1].component.role
         except SklearnLossError:  # fit will say what is wrong with the loss
             return tags
         tags.classifier_tags.multi_label = role in ("scores", "label_logits")

@@ -12,7 +12,7 @@ from sklearnloss.constraints import PositiveInt
 def per_class(
     y: np.ndarray, *, batch_size: int, rng: np.random.Generator, n_per_class: PositiveInt = 4
 ) -> Iterator[np.ndarray]:
-    """Fill each batch with ``n_per_class`` rows of as many classes as fit, so that every row has a partner.
+    """Fill each batch with at least ``n_per_class`` rows of as many classes as fit, so that every row has a partner.
 
     Parameters
     ----------
@@ -23,7 +23,8 @@ def per_class(
     rng : numpy.random.Generator
         Source of the order.
     n_per_class : int in [1, inf), default=4
-        Rows of a class in a batch; of a class with fewer rows, some come twice.
+        Least number of rows of a class in a batch; more where there are few classes, so that the batch is full. Of a
+        class with fewer rows, some come twice.
 
     Yields
     ------
@@ -48,10 +49,11 @@ def per_class(
     members = [np.flatnonzero(y == label) for label in np.unique(y)]
     decks = [_deal(rows, rng) for rows in members]
     classes_per_batch = min(len(members), max(2, batch_size // n_per_class))
+    rows_of_each = max(n_per_class, batch_size // classes_per_batch)
     order = _deal(np.arange(len(members)), rng)
     for _ in range(-(-len(y) // batch_size)):
         chosen = _distinct(order, classes_per_batch)
-        yield np.concatenate([[next(decks[c]) for _ in range(n_per_class)] for c in chosen])
+        yield np.concatenate([[next(decks[c]) for _ in range(rows_of_each)] for c in chosen])
 
 
 def _deal(items: np.ndarray, rng: np.random.Generator) -> Iterator[int]:

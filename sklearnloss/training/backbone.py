@@ -2,6 +2,7 @@
 
 import copy
 import inspect
+import warnings
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
@@ -12,7 +13,7 @@ from torch import Tensor, nn
 from sklearnloss.exceptions import ModuleError
 from sklearnloss.training.heads import CosineHead, HiddenHead, make_head
 
-__all__ = ["ACTIVATIONS", "Network", "Standardize", "build_network", "moments", "row_chunks"]
+__all__ = ["ACTIVATIONS", "Network", "Standardize", "as_tensor", "build_network", "moments", "row_chunks"]
 
 ACTIVATIONS: dict[str, type[nn.Module]] = {
     "relu": nn.ReLU,
@@ -71,9 +72,19 @@ class Network(nn.Module):
         return (features, output) if with_features else output
 
     @property
-    def prototypes(self) -> Tensor | None:
-        """The proxies of a cosine head."""
-        return self.head.weight if isinstance(self.head, CosineHead) else None
+    def dtype(self) -> torch.dtype:
+        """Precision of the weights."""
+        return next(self.parameters()).dtype
+
+    @property
+    def head_facts(self) -> dict[str, Tensor | None]:
+        """What the head can tell: the proxies of a cosine head, weight and bias of a linear one."""
+        if isinstance(self.head, CosineHead):
+            return {"prototypes": self.head.weight}
+        weight = getattr(self.head, "weight", None)
+        if isinstance(weight, Tensor):
+            return {"head_weight": weight, "head_bias": getattr(self.head, "bias", None)}
+        return {}
 
     def loss_parameters(self) -> list[nn.Parameter]:
         """Return the parameters that belong to the loss's optimiser group: those of a cosine head."""
@@ -191,6 +202,16 @@ def _try(module: nn.Module, example: Tensor) -> Tensor:
 
 def _name(module: Any) -> str:
     return str(getattr(module, "__name__", type(module).__name__))
+
+
+def as_tensor(array: np.ndarray, dtype: torch.dtype, device: str = "cpu") -> Tensor:
+    """Return an array as a tensor that nobody writes to; it shares the array's memory where dtype and order allow.
+
+    Rows that lie apart, in Fortran's order or backwards, are copied together: batches are gathered by rows.
+    """
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", "The given NumPy array is not writable")  # a memory map; it is only read
+        return torch.as_tensor(np.ascontiguousarray(array), dtype=dtype, device=device)
 
 
 def row_chunks(X: Any, elements: int = 1 << 22) -> Iterator[slice]:

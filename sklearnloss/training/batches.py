@@ -27,12 +27,14 @@ class Batches:
         Further facts with one row per sample, ``sample_weight`` among them.
     sampler : callable
         ``sampler(y, *, batch_size, rng)`` -> iterator of index arrays.
+    sampler_on : str, default="y"
+        What the sampler's first argument is: ``y``, ``X``, ``index`` or one of ``rows``.
     batch_size : int
         Upper limit of a batch.
     seed : int
         Of both generators.
     sampler_facts : tuple of str, default=()
-        Row facts that the sampler names.
+        Further ones that the sampler names.
     drawn : array of int or None
         Rows to draw from; None is all. Rows of weight zero are left out here: a value, however wild, that is never
         computed can spoil no gradient.
@@ -55,6 +57,7 @@ class Batches:
         sampler: Callable[..., Iterable[np.ndarray]],
         batch_size: int,
         seed: int,
+        sampler_on: str = "y",
         sampler_facts: tuple[str, ...] = (),
         drawn: np.ndarray | None = None,
         mixup: Callable[..., Any] | None = None,
@@ -71,20 +74,22 @@ class Batches:
         self.rng = np.random.default_rng(seed)
         self.torch_rng = torch.Generator(device=device).manual_seed(seed)
         self.drawn = drawn
-        self.sampler_y = self._host(self.y)
-        self.sampler_facts = {name: self._host(self.rows[name]) for name in sampler_facts}
+        self.sampler_data = self._for_sampler(sampler_on)
+        self.sampler_facts = {name: self._for_sampler(name) for name in sampler_facts}
         self.last_rows: list[Tensor] = []
 
-    def _host(self, values: Tensor) -> np.ndarray:
-        array = values.cpu().numpy()
-        return array if self.drawn is None else array[self.drawn]
+    def _for_sampler(self, name: str) -> Any:
+        """Return a fact of the rows that are drawn from, on the host."""
+        known = {**self.rows, "y": self.y, "X": self.X, "index": torch.arange(len(self))}
+        values = known[name].cpu().numpy() if isinstance(known[name], Tensor) else known[name]
+        return values if self.drawn is None else values[self.drawn]
 
     def __len__(self) -> int:
         return int(self.X.shape[0])
 
     def __iter__(self) -> Iterator[Batch]:
         self.last_rows = []
-        batches = self.sampler(self.sampler_y, batch_size=self.batch_size, rng=self.rng, **self.sampler_facts)
+        batches = self.sampler(self.sampler_data, batch_size=self.batch_size, rng=self.rng, **self.sampler_facts)
         for rows in batches:
             if len(rows) == 0:
                 continue
@@ -96,19 +101,18 @@ class Batches:
 
     def batch(self, index: Tensor) -> Batch:
         """Return the batch of these rows, with views and mixup applied."""
-        batch = {name: values[index] for name, values in self.rows.items()}
-        X = (
-            torch.as_tensor(self.X[index.cpu().numpy()].toarray(), dtype=self.dtype, device=self.device)
-            if (self.sparse)
-            else self.X[index]
-        )
-        batch |= {"X": X, "y": self.y[index], "index": index, "rng": self.torch_rng}
+        batch: Batch = {name: values.index_select(0, index) for name, values in self.rows.items()}
+        batch["X"] = self._dense_rows(index) if self.sparse else self.X.index_select(0, index)
+        batch["y"], batch["index"], batch["rng"] = self.y.index_select(0, index), index, self.torch_rng
         if self.views:
             batch = self._two_views(batch)
         if self.mixup is not None:
             X, y_a, y_b, lam = self.mixup(batch["X"], batch["y"], rng=self.torch_rng)
             batch |= {"X": X, "y": y_a, "y_b": y_b, "lam": lam}
         return batch
+
+    def _dense_rows(self, index: Tensor) -> Tensor:
+        return torch.as_tensor(self.X[index.cpu().numpy()].toarray(), dtype=self.dtype, device=self.device)
 
     def _two_views(self, batch: Batch) -> Batch:
         """Return twice as many rows: the first view of each, then the second; one module call serves both."""

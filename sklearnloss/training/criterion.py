@@ -1,6 +1,6 @@
 """The criterion: which fact goes where is planned once, at bind; a batch then only looks its facts up."""
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
 import torch
@@ -10,7 +10,7 @@ from sklearnloss.exceptions import MissingFactError, TaskError, TrainingError
 from sklearnloss.facts import FACTS, ROLES
 from sklearnloss.spec import Choice
 
-__all__ = ["Criterion", "Facts", "Term", "binary_target"]
+__all__ = ["Criterion", "Facts", "Term", "binary_target", "missing_fact"]
 
 Facts = dict[str, Any]
 COUPLED = frozenset({"anchor", "pair", "triplet", "bag", "batch"})
@@ -19,6 +19,13 @@ COUPLED = frozenset({"anchor", "pair", "triplet", "bag", "batch"})
 def binary_target(role: str) -> bool:
     """Whether losses of this role take y as numbers 0. and 1. rather than as class indices."""
     return role in ("scores", "label_logits")
+
+
+def missing_fact(title: str, name: str, who: str) -> str:
+    """Say that a component needs a fact, and who could give it."""
+    if FACTS[name].scope == "row":
+        return f"{title} needs {name!r}, an array with one row per sample: fit(X, y, {name}=...)"
+    return f"{title} needs {name!r} ({FACTS[name].about}), which {who} does not supply"
 
 
 class Term(nn.Module):
@@ -40,8 +47,11 @@ class Term(nn.Module):
         Row facts that the reduction names.
     plain_mean : bool
         Whether the reduction is the plain mean, which needs no weights where there are none.
-    labelwise : int, default=0
-        If positive, a binary loss is applied to that many columns and averaged.
+    by_label : sequence of mapping, default=()
+        If given, a binary loss is applied to as many columns and averaged; the fit facts of each label's own problem of
+        two classes.
+    weighted : bool, default=False
+        Whether the rows have weights.
     who : str
         Name of the estimator, for messages.
     """
@@ -56,7 +66,7 @@ class Term(nn.Module):
         reduction: Callable[..., Tensor],
         reduction_facts: tuple[str, ...] = (),
         plain_mean: bool = True,
-        labelwise: int = 0,
+        by_label: Sequence[Mapping[str, Any]] = (),
         weighted: bool = False,
         who: str = "the estimator",
     ) -> None:
@@ -64,18 +74,20 @@ class Term(nn.Module):
         component = choice.component
         self.name, self.coef = name, choice.coef
         self.title, self.role, self.unit = component.title, component.role, component.unit
-        self.binary, self.labelwise = binary_target(component.role), labelwise
+        self.binary, self.labelwise = binary_target(component.role), len(by_label)
         self.reduction, self.plain_mean = reduction, plain_mean
         self.reduction_facts = reduction_facts if component.unit in ("row", "anchor") else ()
-        copies = labelwise if labelwise and component.is_class else 1
-        built = [choice.build(fit_facts) for _ in range(copies)]
+        problems = by_label or (fit_facts,)
+        built = [choice.build(facts) for facts in (problems if component.is_class else problems[:1])]
         self.stateful = isinstance(built[0], nn.Module)
         if self.stateful:
             self.modules_ = nn.ModuleList(built)  # type: ignore[arg-type]
         else:
             self.function = built[0]
+        used = {n: fit_facts.get(n) for n in component.fit_needs if n != "generator"}
+        self.built_from = (component.full_name, repr(choice.all_params()), used)
         self.data = component.data[1:]
-        self.constants = self._constants(component.needs + component.wishes, fit_facts)
+        self.constants = self._constants(component.needs + component.wishes, problems)
         self.facts = self._plan(component, supplied, who)
         if weighted and self.unit == "batch" and component.data and "sample_weight" not in self.facts:
             raise TaskError(
@@ -84,20 +96,25 @@ class Term(nn.Module):
             )
         # a binary loss whose rows are independent sees all columns of a multilabel y in one call
         self.flat = (
-            bool(labelwise) and self.unit == "row" and not self.stateful and self.facts == () and self.data == ("y",)
+            self.labelwise > 0
+            and self.unit == "row"
+            and not self.stateful
+            and self.facts == self.constants == ()
+            and self.data == ("y",)
         )
         self.checked = False
 
-    def _constants(self, names: tuple[str, ...], fit_facts: Mapping[str, Any]) -> tuple[str, ...]:
-        """Keep the fit facts it names, tensors as buffers so that they move with the module."""
-        kept = [n for n in names if FACTS[n].scope == "fit" and fit_facts.get(n) is not None]
+    def _constants(self, names: tuple[str, ...], problems: Sequence[Mapping[str, Any]]) -> tuple[str, ...]:
+        """Keep the fit facts it names for each problem, tensors as buffers so that they move with the module."""
+        kept = [n for n in names if FACTS[n].scope == "fit" and problems[0].get(n) is not None]
         self.values = {}
-        for name in kept:
-            value = fit_facts[name]
-            if isinstance(value, Tensor):
-                self.register_buffer(f"fact_{name}", value.clone(), persistent=False)
-            else:
-                self.values[name] = value
+        for number, facts in enumerate(problems):
+            for name in kept:
+                key, value = f"fact_{name}_{number}", facts[name]
+                if isinstance(value, Tensor):
+                    self.register_buffer(key, value.clone(), persistent=False)
+                else:
+                    self.values[key] = value
         return tuple(kept)
 
     def _plan(self, component: Any, supplied: Iterable[str], who: str) -> tuple[str, ...]:
@@ -105,14 +122,26 @@ class Term(nn.Module):
         supplied = set(supplied)
         have = supplied | set(self.constants)
         for name in (*component.data[1:], *component.needs):
-            if name in have or name == "view_b":
-                continue
-            if FACTS[name].scope == "row":
-                raise MissingFactError(
-                    f"{self.title} needs {name!r}, an array with one row per sample: fit(X, y, {name}=...)"
-                )
-            raise MissingFactError(f"{self.title} needs {name!r} ({FACTS[name].about}), which {who} does not supply")
+            if name not in have and name != "view_b":
+                raise MissingFactError(missing_fact(self.title, name, who))
         return tuple(n for n in (*component.needs, *component.wishes) if n in supplied and n not in self.constants)
+
+    def take_state(self, other: "Term") -> None:
+        """Go on with the state of an earlier fit, if it was built from the same parameters and facts."""
+        if not (self.stateful and other.stateful and type(self.modules_[0]) is type(other.modules_[0])):
+            return
+        (name, params, facts), (other_name, other_params, other_facts) = self.built_from, other.built_from
+        if (name, params) == (other_name, other_params) and all(_same(facts[n], other_facts[n]) for n in facts):
+            self.modules_ = other.modules_
+
+    def linked(self, link: str, output: Tensor) -> Tensor:
+        """Apply a link that is a method of the loss, label by label where the loss is."""
+        place = next((t.device for t in (*self.modules_.parameters(), *self.modules_.buffers())), output.device)
+        moved = output.to(place)
+        if self.labelwise:
+            columns = [getattr(module, link)(moved[:, j]) for j, module in enumerate(self.modules_)]
+            return torch.stack(columns, dim=1).to(output.device)
+        return getattr(self.modules_[0], link)(moved).to(output.device)  # type: ignore[no-any-return]
 
     @property
     def names(self) -> frozenset[str]:
@@ -148,8 +177,9 @@ class Term(nn.Module):
             y = y.to(value.dtype)
         if self.labelwise:
             return self._by_label(value, facts, y)
-        if self.role == "label_logits" and value.ndim == 1:
-            value, y = value[:, None], None if y is None else y[:, None]
+        if self.role == "label_logits":  # two classes are one label
+            value = value[:, None] if value.ndim == 1 else value
+            y = y[:, None] if y is not None and y.ndim == 1 else y
         return self._call(0, (value,), facts, y)
 
     def _by_label(self, scores: Tensor, facts: Facts, y: Tensor | None) -> Tensor:
@@ -157,8 +187,10 @@ class Term(nn.Module):
         if self.flat:
             return self._call(0, (scores.flatten(),), facts, y.flatten()).view_as(scores).mean(1)  # type: ignore[no-any-return]
         columns = []
+        wide = [n for n in self.facts if FACTS[n].scope == "row" and facts[n].ndim == 2]  # one column per label
         for j in range(self.labelwise):
-            values = self._call(j if self.stateful else 0, (scores[:, j],), facts, y[:, j])
+            own = {**facts, **{n: facts[n][:, j] for n in wide}} if wide else facts
+            values = self._call(j, (scores[:, j],), own, y[:, j])
             if isinstance(values, tuple):
                 total, valid = values
                 values = total / valid.clamp(min=1)
@@ -170,7 +202,8 @@ class Term(nn.Module):
         rest = [y if n == "y" else facts[n] for n in self.data if n != "view_b"]
         named = {n: facts[n] for n in self.facts}
         for n in self.constants:
-            named[n] = self.values[n] if n in self.values else getattr(self, f"fact_{n}")
+            key = f"fact_{n}_{which}"
+            named[n] = self.values[key] if key in self.values else getattr(self, key)
         return function(*data, *rest, **named)
 
     def _reduce(self, values: Any, facts: Facts) -> Tensor:
@@ -236,6 +269,12 @@ class Term(nn.Module):
         self.checked = True
 
 
+def _same(one: Any, other: Any) -> bool:
+    if isinstance(one, Tensor) and isinstance(other, Tensor):
+        return one.shape == other.shape and torch.equal(one.cpu(), other.cpu())
+    return bool(one == other)
+
+
 class Criterion(nn.Module):
     """The terms of a loss; calling it on a batch gives the scalar to descend, and keeps the terms apart.
 
@@ -268,9 +307,19 @@ class Criterion(nn.Module):
         assert total is not None
         return total
 
+    @property
+    def by_name(self) -> dict[str, Term]:
+        """The terms by name."""
+        return {term.name: term for term in self.terms}
+
+    def take_state(self, other: "Criterion") -> None:
+        """Go on with the state of an earlier fit, term by term, where a term is the same."""
+        for name in self.by_name.keys() & other.by_name.keys():
+            self.by_name[name].take_state(other.by_name[name])
+
     def split(self, output: Tensor, facts: Facts) -> dict[str, Tensor]:
         """Return the terms by name, before their ``coef``."""
-        return {term.name: term(output, facts) for term in self.terms}
+        return {term.name: term.forward(output, facts) for term in self.terms}
 
     def __getstate__(self) -> dict[str, Any]:
         return {**self.__dict__, "parts": {}}

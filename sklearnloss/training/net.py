@@ -12,13 +12,13 @@ from skorch.callbacks import Callback
 from torch import Tensor, nn
 
 from sklearnloss.exceptions import NonFiniteLossError
-from sklearnloss.training.backbone import Network, row_chunks
+from sklearnloss.training.backbone import Network, as_tensor, row_chunks
 from sklearnloss.training.batches import Batch, Batches
 from sklearnloss.training.criterion import Criterion
 
 __all__ = ["Closure", "LossNet", "Watcher"]
 
-HEAD_FACTS = {"prototypes": "weight", "head_weight": "weight", "head_bias": "bias"}
+HEAD_FACTS = frozenset({"prototypes", "head_weight", "head_bias"})
 
 
 class Watcher(Protocol):
@@ -45,12 +45,13 @@ class Closure:
     def __call__(self) -> Tensor:
         """Clear the gradients, go forward and backward, clip, and return the loss."""
         net = self.net
-        net.optimizer_.zero_grad(set_to_none=True)
+        for parameter in net.parameters_:  # what zero_grad does, without its profiler hooks
+            parameter.grad = None
         with self._state_moves_once():
             loss = net.forward_batch(self.batch)
         loss.backward()  # type: ignore[no-untyped-call]
         if net.max_grad_norm is not None:
-            nn.utils.clip_grad_norm_(net.all_parameters(), net.max_grad_norm)
+            nn.utils.clip_grad_norm_(net.parameters_, net.max_grad_norm)
         if net.gradient_watchers:
             net.notify_gradients(self.batch)
         if self.first is None:
@@ -167,13 +168,24 @@ class LossNet(NeuralNet):  # type: ignore[misc]
         self.base_rates_ = [group["lr"] for group in self.optimizer_.param_groups]
         return self
 
+    def go_on_from(self, other: "LossNet") -> "LossNet":
+        """Count epochs and steps from where another net, on the same module, has come."""
+        self.history, self.epoch_, self.step_ = other.history, other.epoch_, other.step_
+        return self
+
+    @property
+    def dtype(self) -> torch.dtype:
+        """Precision of the network."""
+        return self.module_.dtype
+
     def all_parameters(self) -> list[nn.Parameter]:
         """Return every parameter that is trained."""
         return [p for group in self.optimizer_.param_groups for p in group["params"]]
 
     def __getstate__(self) -> dict[str, Any]:
         state = super().__getstate__()
-        state.pop("good_", None)  # a copy of the weights that only a running fit needs
+        for name in ("good_", "parameters_"):  # what only a running fit needs
+            state.pop(name, None)
         return state  # type: ignore[no-any-return]
 
     # -- one batch ----------------------------------------------------------------------------------------------------
@@ -188,8 +200,8 @@ class LossNet(NeuralNet):  # type: ignore[misc]
                 facts = {**facts, "features": features.float() if self.autocast else features}
             else:
                 output = self.module_(batch["X"])
-        for name in names & HEAD_FACTS.keys():
-            facts = {**facts, name: getattr(self.module_.head, HEAD_FACTS[name], None)}
+        if not names.isdisjoint(HEAD_FACTS):
+            facts = {**facts, **self.module_.head_facts}
         if "module" in names:
             facts = {**facts, "module": self.module_}
         if "epoch" in names or "step" in names:
@@ -275,6 +287,7 @@ class LossNet(NeuralNet):  # type: ignore[misc]
         """
         if not self.initialized_:
             self.initialize()
+        self.parameters_ = self.all_parameters()
         self.gradient_watchers = bool(self._overriding("on_grad_computed"))
         self._remember()
         self.notify("on_train_begin", X=X.X, y=X.y)
@@ -350,7 +363,7 @@ class LossNet(NeuralNet):  # type: ignore[misc]
 
     def _weights_finite(self) -> bool:
         # the sum of a tensor is finite unless an entry is not, and one pass finds it
-        return bool(torch.stack([p.detach().sum() for p in self.all_parameters()]).isfinite().all())
+        return bool(torch.stack([p.detach().sum() for p in self.parameters_]).isfinite().all())
 
     def _fail(self, batches: Batches, values: np.ndarray, parts: list[dict[str, Tensor]]) -> None:
         """Restore the last good weights and say where and probably why the numbers were lost."""
@@ -412,7 +425,6 @@ class LossNet(NeuralNet):  # type: ignore[misc]
             for rows in row_chunks(X):
                 part = X[rows]
                 dense = part.toarray() if hasattr(part, "toarray") else part
-                tensor = torch.as_tensor(np.ascontiguousarray(dense), dtype=dtype, device=self.device)
                 with self._autocast():
-                    output = self.module_(tensor)
+                    output = self.module_(as_tensor(dense, dtype, self.device))
                 yield (output.float() if self.autocast else output).cpu()

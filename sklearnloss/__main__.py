@@ -1,0 +1,5 @@
+"""``python -m sklearnloss``."""
+
+from sklearnloss.cli import main
+
+main()

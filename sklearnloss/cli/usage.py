@@ -1,0 +1,74 @@
+"""Two lines of Python that use a component."""
+
+from math import inf
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from sklearnloss.component import Component
+
+__all__ = ["usage"]
+
+# which estimator takes a loss, by what the loss works on; LossClassifier takes the others
+ESTIMATORS = {
+    "prediction": "LossRegressor",
+    "columns": "LossRegressor",
+    "embeddings": "MetricEmbedder",
+    "view_a": "MetricEmbedder",
+}
+ARGUMENTS = ("sampler", "mixup", "reduction", "optimizer", "mode")  # kinds that LossClassifier takes by keyword
+SHOWN = 2  # hyperparameters
+
+
+def usage(component: "Component") -> list[str]:
+    """Return an import and a call: through an estimator where one takes the component, else of the object itself."""
+    import sklearnloss
+
+    estimator = "LLPClassifier" if component.unit == "bag" else ESTIMATORS.get(component.role, "LossClassifier")
+    if component.kind == "loss" and estimator in sklearnloss.__all__:
+        return _fitted(component, estimator, "Loss")
+    if component.kind in ARGUMENTS:
+        return _fitted(component, "LossClassifier", component.kind.capitalize())
+    return _called(component)
+
+
+def _fitted(component: "Component", estimator: str, cls: str) -> list[str]:
+    spec = f'"{_name(component)}"'
+    params = _params(component)
+    if component.kind == "loss" and not component.role:  # a regularizer
+        spec = f'Loss("cross_entropy") + 0.1 * Loss({spec}{params})'
+    elif params:
+        spec = f"{cls}({spec}{params})"
+    names = sorted({estimator, cls}) if f"{cls}(" in spec else [estimator]
+    arguments = ", ".join(["X", "y", *(f"{name}={name}" for name in _row_facts(component))])
+    return [
+        f"from sklearnloss import {', '.join(names)}",
+        f"model = {estimator}({component.kind}={spec}).fit({arguments})",
+    ]
+
+
+def _called(component: "Component") -> list[str]:
+    name, facts = component.obj.__name__, (*component.fit_needs, *component.needs)
+    data = () if component.is_class else component.data
+    given = [*data, *(f"{fact}={fact}" for fact in facts if not component.is_class or fact in component.fit_needs)]
+    arguments = (", ".join(given) + _params(component)).removeprefix(", ")
+    return [f"from {component.obj.__module__} import {name}", f"{name}({arguments})"]
+
+
+def _params(component: "Component") -> str:
+    """Return the first hyperparameters at their defaults, each after a comma; those that Python reads back."""
+    plain = [p for p in component.parameters if isinstance(p.default, (bool, int, float, str)) and p.default != inf]
+    return "".join(f", {p.name}={p.default!r}" for p in plain[:SHOWN]).replace("'", '"')
+
+
+def _name(component: "Component") -> str:
+    """Return the short name if it is enough."""
+    from sklearnloss import registry
+
+    same = [c for c in registry.components(component.kind) if component.name in (c.name, *c.aliases)]
+    return component.name if len(same) == 1 else component.full_name
+
+
+def _row_facts(component: "Component") -> list[str]:
+    from sklearnloss.facts import FACTS
+
+    return [n for n in (*component.data[1:], *component.needs) if n in FACTS and FACTS[n].scope == "row"]

@@ -1,0 +1,115 @@
+"""Adaptive label-distributionally robust loss."""
+
+import math
+from typing import Annotated
+
+import torch
+from torch import Tensor, nn
+
+from sklearnloss.component import loss
+from sklearnloss.constraints import Interval, NonNegative, Positive, Search
+from sklearnloss.typing import FitScalar, Index, Labels, Logits, PerRow
+
+
+# 1. The shares q are used as they are; the authors' code adds 1e-5 to each before it takes their divergence.
+@loss("aldr", task="multiclass", link="proba", gradient="surrogate", aliases=("aldr_kl",))
+class AdaptiveLDR(nn.Module):
+    r"""LDR whose temperature each row finds for itself: a sure row is held to its hardest competitor.
+
+    Parameters
+    ----------
+    n_samples : int
+        Rows of the training set; each keeps its temperature.
+    n_classes : int
+        Number of classes k.
+    lam : float in (0, inf), default=1.0
+        Temperature of a row that knows nothing, at which each row starts.
+    margin : float in [0, inf), default=1.0
+        Amount by which the true class must lead.
+    alpha : float in (1, inf), default=2.0
+        How little the temperatures may differ: they stay above ``lam * (1 - 1 / alpha)``.
+    normalize : bool, default=True
+        Whether the scores of a row are first scaled to a mean size of one.
+
+    Notes
+    -----
+    .. math:: \ell_i = \lambda_i \log \frac1k \sum_j \exp\frac{s_j - s_y + m\,[j \ne y]}{\lambda_i}
+        - \frac{\alpha \log k}{2 \lambda} (\lambda_i - \lambda)^2, \qquad s = \frac{k z}{\|z\|_1}
+
+    .. math:: \lambda_i = \lambda \Big(1 - \frac{\mathrm{KL}(q \,\|\, 1/k)}{\alpha \log k}\Big), \qquad
+        q = \operatorname{softmax}(s / \lambda_i^\text{before})
+
+    A visit of a row in training first moves its temperature, through which no gradient flows, then takes the loss at
+    it; elsewhere the temperature is used as it stands. ``alpha -> inf`` is LDR on the scaled scores. The value may be
+    negative. Probabilities are the softmax of ``s / lam``. O(n k), and one number per training row.
+
+    References
+    ----------
+    .. [1] Zhu, Ying, Yang. "Label distributionally robust losses for multi-class classification: consistency,
+       robustness and adaptivity". ICML 2023.
+
+    Examples
+    --------
+    >>> aldr = AdaptiveLDR(n_samples=5, n_classes=3)
+    >>> aldr(torch.tensor([[2.0, 0.0, -1.0]]), torch.tensor([0]), index=torch.tensor([4]))
+    tensor([-0.6787])
+    >>> aldr.temperature
+    tensor([1.0000, 1.0000, 1.0000, 1.0000, 0.7386])
+    """
+
+    temperature: Tensor
+
+    def __init__(
+        self,
+        *,
+        n_samples: FitScalar,
+        n_classes: FitScalar,
+        lam: Annotated[Positive, Search(0.1, 10, log=True)] = 1.0,
+        margin: Annotated[NonNegative, Search(0.1, 10, log=True)] = 1.0,
+        alpha: Annotated[float, Interval(1, math.inf), Search(1.5, 8, log=True)] = 2.0,
+        normalize: bool = True,
+    ) -> None:
+        super().__init__()
+        self.lam, self.margin, self.alpha, self.normalize = lam, margin, alpha, normalize
+        self.log_k = math.log(n_classes)
+        self.register_buffer("temperature", torch.full((n_samples,), float(lam)))
+
+    def forward(self, logits: Logits, y: Labels, *, index: Index) -> PerRow:
+        """Return one value per row (n,); in training, move the temperatures of these rows.
+
+        Parameters
+        ----------
+        logits : Tensor of shape (n, k)
+            Raw scores.
+        y : LongTensor of shape (n,)
+            Class of each row, in 0..k-1.
+        index : LongTensor of shape (n,)
+            Numbers of the rows in the training set.
+        """
+        scores = self._scaled(logits)  # (n, k)
+        lam = self._visit(scores.detach(), index)  # (n,)
+        true = scores.gather(1, y[:, None])  # (n, 1)
+        gap = (scores - true + self.margin).scatter(1, y[:, None], 0.0)  # (n, k); over itself the lead is nothing
+        soft = lam * (torch.logsumexp(gap / lam[:, None], dim=1) - self.log_k)  # (n,)
+        return soft - self.alpha * self.log_k / (2 * self.lam) * (lam - self.lam) ** 2  # (n,)
+
+    def proba(self, logits: Logits) -> Tensor:
+        """Return class probabilities (n, k)."""
+        return torch.softmax(self._scaled(logits) / self.lam, dim=1)
+
+    def _scaled(self, logits: Tensor) -> Tensor:
+        if not self.normalize:
+            return logits
+        size = logits.abs().mean(dim=1, keepdim=True)  # (n, 1)
+        return logits / size.clamp(min=1e-6)  # a head that starts at zero
+
+    def _visit(self, scores: Tensor, index: Tensor) -> Tensor:
+        """Return the temperatures of these rows (n,), moved if the loss is in training."""
+        before = self.temperature[index].to(scores.dtype)  # (n,)
+        if not self.training:
+            return before
+        log_q = torch.log_softmax(scores / before[:, None], dim=1)  # (n, k)
+        sure = 1 + (log_q.exp() * log_q).sum(dim=1) / self.log_k  # (n,); 0 for equal shares, 1 for certainty
+        lam = self.lam * (1 - sure.clamp(0, 1) / self.alpha)
+        self.temperature[index] = lam.to(self.temperature.dtype)
+        return lam

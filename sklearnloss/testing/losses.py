@@ -1,0 +1,445 @@
+"""Checks of losses: shape, numbers, gradients, weights, state, and that they teach something."""
+
+import inspect
+import math
+from collections.abc import Callable
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+import torch
+from sklearn.datasets import make_blobs
+from sklearn.metrics import label_ranking_average_precision_score
+from torch import Tensor, nn
+
+from sklearnloss.component import Component
+from sklearnloss.facts import FACTS, ROLES
+from sklearnloss.functional.links import LINKS
+from sklearnloss.spec import Choice
+from sklearnloss.testing.cases import SEED, Case, call, cases, ordinary, output_gradient, term, total
+from sklearnloss.testing.common import alternatives
+
+__all__ = ["CHECKS"]
+
+SHAPES = {"row": (1, 2), "anchor": (1,), "pair": (2,), "triplet": (1,), "bag": (1,), "batch": (0,)}
+
+
+def shape_is_that_of_the_unit(component: Component) -> None:
+    """The result has the shape that the unit promises, and ``valid`` counts."""
+    for case in cases(component):
+        values = call(component, case)
+        valid = None
+        if isinstance(values, tuple):
+            values, valid = values
+        assert isinstance(values, Tensor), f"{case.name}: returned {type(values).__name__}, not a tensor"
+        assert values.ndim in SHAPES[component.unit], (
+            f"{case.name}: shape {tuple(values.shape)}, unit {component.unit!r}"
+        )
+        if component.unit in ("row", "anchor", "pair"):
+            rows = len(case.output)
+            assert len(values) == rows, f"{case.name}: {len(values)} values for {rows} rows"
+        if valid is not None:
+            assert valid.shape == values.shape, f"{case.name}: valid has shape {tuple(valid.shape)}"
+            assert bool((valid >= 0).all()), f"{case.name}: valid is negative"
+
+
+def dtype_is_kept(component: Component) -> None:
+    """float32 gives float32, float64 gives float64, and they agree."""
+    results = {}
+    for dtype in (torch.float32, torch.float64):
+        values = call(component, ordinary(component).to(dtype))
+        values = values[0] if isinstance(values, tuple) else values
+        assert values.dtype == dtype, f"{dtype} in, {values.dtype} out"
+        results[dtype] = values.double()
+    if not _random(component):  # generators draw other numbers in another precision
+        torch.testing.assert_close(results[torch.float32], results[torch.float64], atol=1e-4, rtol=1e-3)
+
+
+def value_and_gradient_are_finite(component: Component) -> None:
+    """On every case value and gradient are finite, in both precisions."""
+    for dtype in (torch.float32, torch.float64):
+        for case in cases(component, dtype):
+            values, gradient = output_gradient(component, case)
+            assert bool(torch.isfinite(total(values))), f"{case.name}, {dtype}: the value is not finite"
+            assert bool(torch.isfinite(gradient).all()), f"{case.name}, {dtype}: the gradient is not finite"
+
+
+def gradient_is_that_of_the_value(component: Component) -> None:
+    """In float64 the gradient equals that of finite differences."""
+    case = ordinary(component, n=6)
+
+    def value(output: Tensor) -> Tensor:
+        return total(call(component, replace(case, output=output)))
+
+    leaf = case.output.clone().requires_grad_()
+    torch.autograd.gradcheck(value, (leaf,), eps=1e-6, atol=1e-5, rtol=1e-3)
+
+
+def gradient_reaches_the_output(component: Component) -> None:
+    """The gradient is not identically zero."""
+    largest = max(float(output_gradient(component, case)[1].abs().max()) for case in cases(component))
+    assert largest > 1e-12, "the gradient is zero on every case, up to rounding"
+
+
+def order_of_rows_does_not_matter(component: Component) -> None:
+    """Permuting the rows permutes the values, or leaves a batch's value as it is."""
+    case = ordinary(component)
+    order = torch.randperm(len(case.output), generator=torch.Generator().manual_seed(SEED))
+    plain, moved = (_values(call(component, c)) for c in (case, case.rows(order)))
+    wanted = plain if component.unit == "batch" else plain[order]
+    if component.unit == "pair":
+        wanted = wanted[:, order]
+    torch.testing.assert_close(moved, wanted, msg=_after("the rows were permuted, the values not"))
+
+
+def rows_are_independent(component: Component) -> None:
+    """The value of a row does not change when other rows are left out."""
+    case = ordinary(component)
+    kept = torch.arange(0, len(case.output), 2)
+    values = _values(call(component, case))
+    alone = _values(call(component, case.rows(kept)))
+    torch.testing.assert_close(alone, values[kept], msg=_after("unit 'row', but rows are coupled"))
+
+
+def weight_is_repetition(component: Component) -> None:
+    """Weight two for a row equals the row twice."""
+    case = ordinary(component, n=6)
+    counts = torch.tensor([2, 1, 1, 2, 1, 1])
+    repeated = case.rows(torch.repeat_interleave(torch.arange(6), counts))
+    weights = counts.to(case.output.dtype)
+    if component.unit == "batch":
+        case = replace(case, facts={**case.facts, "sample_weight": weights / weights.mean()})
+        repeated.facts["sample_weight"] = torch.ones(len(repeated.output), dtype=case.output.dtype)
+        weighted, plain = call(component, case), call(component, repeated)
+    else:
+        weighted, plain = term(component, case, weights=weights / weights.mean()), term(component, repeated)
+    torch.testing.assert_close(weighted, plain, msg=_after("a weight of two is not two rows"))
+
+
+def weight_zero_silences_a_row(component: Component) -> None:
+    """A row of weight zero counts for nothing, even if its value is infinite."""
+    case = ordinary(component)
+    wild = case.output.clone()
+    wild[0] = math.inf
+    weights = torch.ones(len(wild), dtype=wild.dtype)
+    weights[0] = 0
+    value = term(component, replace(case, output=wild), weights=weights)
+    assert bool(torch.isfinite(value)), f"a row of weight zero made the loss {float(value)}"
+    torch.testing.assert_close(value, term(component, case, weights=weights))
+
+
+def inputs_are_untouched(component: Component) -> None:
+    """No input is written to."""
+    case = ordinary(component)
+    before = {k: v.clone() for k, v in _tensors(case).items()}
+    call(component, case)
+    for name, value in _tensors(case).items():
+        torch.testing.assert_close(value, before[name], msg=_after(f"{name} was changed in place"))
+
+
+def nothing_valid_gives_zero(component: Component) -> None:
+    """Where no unit exists the loss is zero, with a valid gradient of zero."""
+    for case in cases(component):
+        leaf = case.output.clone().requires_grad_()
+        _, valid = call(component, replace(case, output=leaf))
+        if valid.sum() == 0:
+            value = term(component, replace(case, output=leaf))
+            (gradient,) = torch.autograd.grad(value, leaf)
+            assert float(value.detach()) == 0, f"{case.name}: nothing is valid, but the loss is {float(value)}"
+            assert float(gradient.abs().max()) == 0, f"{case.name}: nothing is valid, but there is a gradient"
+
+
+def every_parameter_matters(component: Component) -> None:
+    """Each hyperparameter changes a value or a gradient somewhere, or the link or the width of the head."""
+    elsewhere = _named_by(component.outputs) | _named_by(_link_function(component))
+    for parameter in component.parameters:
+        if parameter.name in elsewhere:
+            continue
+        values = list(alternatives(parameter))
+        assert values or callable(parameter.default), f"{parameter.name}: no other value to try; give it a range"
+        assert any(_differs(component, {parameter.name: v}) for v in values), (
+            f"{parameter.name} changes nothing at {values}"
+        )
+
+
+def _differs(component: Component, params: dict[str, Any]) -> bool:
+    """Whether other hyperparameters change what several steps of training see."""
+    for case in cases(component):
+        plain, other = (_trace(component, case, p) for p in ({}, params))
+        if any(
+            a.shape != b.shape or not torch.allclose(a, b, rtol=1e-9, atol=1e-12)
+            for a, b in zip(plain, other, strict=True)
+        ):
+            return True
+    return False
+
+
+def _trace(component: Component, case: Case, params: dict[str, Any]) -> list[Tensor]:
+    built = Choice(component, params).build(case.fit)
+    seen = []
+    for epoch in (0, 1, 10, 30):
+        leaf = case.output.clone().requires_grad_()
+        facts = {**case.facts, **{k: v for k, v in {"epoch": epoch, "step": epoch}.items() if k in case.facts}}
+        values = call(component, replace(case, output=leaf, facts=facts), built=built)
+        summed = total(values)
+        seen.append(summed.detach())
+        if summed.requires_grad:
+            seen.append(torch.autograd.grad(summed, leaf, allow_unused=True)[0])
+    return [t if t is not None else torch.zeros(()) for t in seen]
+
+
+def parameters_may_be_tensors(component: Component) -> None:
+    """A number given as a 0-d tensor gives the same result, so that many candidates can train at once."""
+    case = ordinary(component)
+    for parameter in component.parameters:
+        if isinstance(parameter.default, float):
+            tensor = torch.tensor(parameter.default, dtype=case.output.dtype)
+            other = _values(call(component, case, **{parameter.name: tensor}))
+            torch.testing.assert_close(other, _values(call(component, case)), msg=_after(parameter.name))
+
+
+def state_moves_in_training_only(component: Component) -> None:
+    """State moves in training, not in evaluation, and a value per row only for the rows given."""
+    case = ordinary(component, n=6)
+    built = Choice(component).build(case.fit)
+    assert isinstance(built, nn.Module), "a loss that is a class must be an nn.Module"
+    built.to(case.output.dtype)
+    before = _state(built)
+    built.eval()
+    call(component, case, built=built)
+    _same_state(before, _state(built), "state moved in evaluation")
+    built.train()
+    few = case.rows(torch.arange(3))
+    call(component, few, built=built)
+    for name, value in _state(built).items():
+        if "index" in component.facts and value.shape[:1] == (case.fit.get("n_samples"),):
+            rest = slice(3, None)
+            torch.testing.assert_close(value[rest], before[name][rest], msg=_after(f"{name}, other rows"))
+
+
+def function_keeps_no_state(component: Component) -> None:
+    """Called twice with the same seed, a function gives the same."""
+    case = ordinary(component)
+    first, second = (_values(call(component, case)) for _ in range(2))
+    torch.testing.assert_close(first, second, rtol=0, atol=0)
+
+
+def link_gives_what_it_promises(component: Component) -> None:
+    """The link resolves; probabilities lie in [0, 1], and those of classes sum to one."""
+    function = _link_function(component)
+    if function is None:
+        return
+    params = {p.name: p.default for p in component.parameters}
+    named = {k: params[k] for k in _named_by(function) if k in params}
+    for case in cases(component):
+        result = function(case.output, **named)
+        assert bool(torch.isfinite(result).all()), f"{case.name}: the link is not finite"
+        if not _is_probability(component):
+            continue
+        assert bool(((result >= 0) & (result <= 1)).all()), f"{case.name}: the link leaves [0, 1]"
+        if component.role in ("logits", "cosines"):
+            torch.testing.assert_close(result.sum(1), torch.ones(len(result), dtype=result.dtype))
+
+
+def proper_loss_is_least_at_the_truth(component: Component) -> None:
+    """The expected loss has no gradient where the linked prediction is the true distribution."""
+    generator = torch.Generator().manual_seed(SEED)
+    if component.role == "logits":
+        truth = torch.softmax(torch.randn(4, generator=generator, dtype=torch.float64), 0)
+        output, outcomes = truth.log(), torch.arange(4)
+        rows = output.expand(4, 4)
+    else:
+        share = torch.tensor(0.3, dtype=torch.float64)
+        truth, output = torch.stack([1 - share, share]), torch.logit(share)
+        outcomes, rows = torch.tensor([0.0, 1.0], dtype=torch.float64), output.expand(2)
+        if component.role == "label_logits":
+            rows, outcomes = rows[:, None], outcomes[:, None]
+    leaf = rows.clone().requires_grad_()
+    values = _values(call(component, Case("truth", leaf, outcomes)))
+    (gradient,) = torch.autograd.grad((truth * values.reshape(len(truth))).sum(), leaf)
+    assert float(gradient.sum(0).abs().max()) < 1e-9, "the expected loss is not least at the true probabilities"
+
+
+def runs_without_gradients(component: Component) -> None:
+    """Under ``no_grad`` the value is the same."""
+    case = ordinary(component)
+    with torch.no_grad():
+        silent = _values(call(component, case))
+    torch.testing.assert_close(silent, _values(call(component, case)).detach())
+
+
+def runs_in_bfloat16(component: Component) -> None:
+    """bfloat16 outputs give a finite value near that of float32, under autocast and without."""
+    case = ordinary(component).to(torch.float32)
+    half = replace(case, output=case.output.bfloat16())
+    wanted = total(call(component, replace(case, output=half.output.float())))
+    with torch.autocast("cpu", torch.bfloat16):
+        value = total(call(component, half))
+    torch.testing.assert_close(value.float(), wanted, atol=0.3, rtol=0.1)
+
+
+def maps_over_stacked_inputs(component: Component) -> None:
+    """``torch.func.vmap`` over stacked inputs equals a loop."""
+    case = ordinary(component)
+    stacked = torch.stack([case.output, case.output.flip(0), 0.5 * case.output])
+
+    def value(output: Tensor) -> Tensor:
+        return total(call(component, replace(case, output=output)))
+
+    torch.testing.assert_close(torch.func.vmap(value)(stacked), torch.stack([value(o) for o in stacked]))
+
+
+def learns_a_separable_problem(component: Component) -> None:
+    """By name, in the estimator of its role, it learns a tiny problem that can be learnt."""
+    if ROLES[component.role].head == "none":
+        _learns_embeddings(component)
+    else:
+        _learns_classes(component)
+
+
+def _learns_classes(component: Component) -> None:
+    from sklearnloss.estimators.classifier import LossClassifier
+
+    multilabel = component.role == "label_logits"
+    two = component.role == "scores"
+    X, y = make_blobs(90, centers=[[-4, 0], [4, 0]] if two else [[-4, 0], [4, 0], [0, 6]], random_state=3)
+    if multilabel:
+        y = np.stack([X[:, 0] > 0, X[:, 1] > 3, X[:, 0] < 0], axis=1).astype(int)
+    facts: dict[str, Any] = {}
+    for name in {*component.needs} & {f.name for f in FACTS.values() if f.scope == "row"}:
+        rng = np.random.default_rng(0)
+        facts[name] = 4.0 * np.eye(3)[y] if name in ("teacher", "target_proba") else rng.uniform(0.5, 1, len(X))
+    model = LossClassifier(component.obj, max_epochs=60, lr=0.02, random_state=0, batch_size=32).fit(X, y, **facts)
+    if multilabel:
+        score = label_ranking_average_precision_score(y, model.decision_function(X))
+    else:
+        score = model.score(X, y)
+    assert score >= 0.9, f"after 60 epochs the score on a separable problem is {score:.2f}"
+
+
+def _learns_embeddings(component: Component) -> None:
+    case = ordinary(component, torch.float32, n=16)
+    built = Choice(component).build(case.fit)
+    leaf = nn.Parameter(case.output.clone())
+    optimizer = torch.optim.Adam([leaf], lr=0.05)
+    for _ in range(150):
+        optimizer.zero_grad()
+        values = call(component, replace(case, output=leaf), built=built)
+        total(values).backward()  # type: ignore[no-untyped-call]
+        optimizer.step()
+    unit = nn.functional.normalize(leaf.detach(), dim=1)
+    nearest = (unit @ unit.T).fill_diagonal_(-math.inf).argmax(1)
+    score = float((case.y[nearest] == case.y).float().mean())
+    assert score >= 0.9, f"after 150 steps {score:.0%} of free embeddings have a neighbour of their class"
+
+
+# -- what the checks share --------------------------------------------------------------------------------------------
+
+
+def _values(values: Any) -> Tensor:
+    return values[0] if isinstance(values, tuple) else values
+
+
+def _after(words: str) -> Callable[[str], str]:
+    """Return what puts words before the message of a failed comparison."""
+    return lambda message: f"{words}: {message}"
+
+
+def _tensors(case: Case) -> dict[str, Tensor]:
+    everything = {"output": case.output, "y": case.y, **case.facts, **case.fit}
+    return {k: v for k, v in everything.items() if isinstance(v, Tensor)}
+
+
+def _state(module: nn.Module) -> dict[str, Tensor]:
+    return {k: v.detach().clone() for k, v in (*module.named_parameters(), *module.named_buffers())}
+
+
+def _same_state(a: dict[str, Tensor], b: dict[str, Tensor], words: str) -> None:
+    for name, value in a.items():
+        torch.testing.assert_close(b[name], value, msg=_after(f"{words}: {name}"))
+
+
+def _link_function(component: Component) -> Callable[..., Tensor] | None:
+    link = component.link if component.link is not None else ROLES[component.role].link if component.role else "none"
+    if not isinstance(link, str):
+        return link
+    return LINKS[link].function if link in LINKS else None
+
+
+def _is_probability(component: Component) -> bool:
+    link = component.link if component.link is not None else ROLES[component.role].link
+    return not isinstance(link, str) or (link in LINKS and LINKS[link].probability)
+
+
+def _named_by(function: Callable[..., Any] | None) -> set[str]:
+    if function is None:
+        return set()
+    return {n for n, p in inspect.signature(function).parameters.items() if p.kind is p.KEYWORD_ONLY}
+
+
+def _is_loss(component: Component) -> bool:
+    return component.kind == "loss" and bool(component.role)
+
+
+def _random(component: Component) -> bool:
+    return "rng" in component.facts or "generator" in component.fit_needs
+
+
+def _when(*conditions: Callable[[Component], bool]) -> Callable[[Component], bool]:
+    return lambda component: _is_loss(component) and all(condition(component) for condition in conditions)
+
+
+def _returns_valid(component: Component) -> bool:
+    return isinstance(call(component, ordinary(component)), tuple)
+
+
+def _pure(component: Component) -> bool:
+    return not component.is_class
+
+
+def _per_row(component: Component) -> bool:
+    return component.unit == "row" and not _random(component)
+
+
+def _weighable(component: Component) -> bool:
+    # repeating a row changes the negatives of coupled losses, and a random one draws anew
+    batch = component.unit == "batch" and "sample_weight" in component.facts
+    return (_per_row(component) or batch) and "index" not in component.facts and _pure(component)
+
+
+def _trainable(component: Component) -> bool:
+    from sklearnloss.estimators._base import NET_FACTS
+
+    rows = {f.name for f in FACTS.values() if f.scope == "row"}
+    supplied = NET_FACTS | rows | {"sample_weight", "prototypes", "head_weight", "head_bias"}
+    classes = component.role in ("logits", "scores", "label_logits", "cosines", "thresholds", "hidden")
+    fit = {f for f in component.needs if FACTS[f].scope == "fit"}
+    return (classes or component.role == "embeddings") and set(component.needs) - fit <= supplied
+
+
+CHECKS: dict[str, tuple[Callable[[Component], None], Callable[[Component], bool]]] = {
+    "shape_is_that_of_the_unit": (shape_is_that_of_the_unit, _when()),
+    "dtype_is_kept": (dtype_is_kept, _when()),
+    "value_and_gradient_are_finite": (value_and_gradient_are_finite, _when()),
+    "gradient_is_that_of_the_value": (gradient_is_that_of_the_value, _when(lambda c: c.gradient == "exact")),
+    "gradient_reaches_the_output": (gradient_reaches_the_output, _when()),
+    "order_of_rows_does_not_matter": (
+        order_of_rows_does_not_matter,
+        _when(lambda c: "X" not in c.facts or not _random(c)),
+    ),
+    "rows_are_independent": (rows_are_independent, _when(_per_row)),
+    "weight_is_repetition": (weight_is_repetition, _when(_weighable)),
+    "weight_zero_silences_a_row": (weight_zero_silences_a_row, _when(_per_row, _pure)),
+    "inputs_are_untouched": (inputs_are_untouched, _when()),
+    "nothing_valid_gives_zero": (nothing_valid_gives_zero, _when(_returns_valid)),
+    "every_parameter_matters": (every_parameter_matters, _when()),
+    "parameters_may_be_tensors": (parameters_may_be_tensors, _when(_pure, lambda c: c.static)),
+    "state_moves_in_training_only": (state_moves_in_training_only, _when(lambda c: c.is_class)),
+    "function_keeps_no_state": (function_keeps_no_state, _when(_pure)),
+    "link_gives_what_it_promises": (link_gives_what_it_promises, _when()),
+    "proper_loss_is_least_at_the_truth": (proper_loss_is_least_at_the_truth, _when(lambda c: c.proper)),
+    "runs_without_gradients": (runs_without_gradients, _when(_pure)),
+    "runs_in_bfloat16": (runs_in_bfloat16, _when(lambda c: not _random(c))),
+    "maps_over_stacked_inputs": (maps_over_stacked_inputs, _when(_pure, lambda c: c.static, lambda c: not _random(c))),
+    "learns_a_separable_problem": (learns_a_separable_problem, _when(_trainable)),
+}

@@ -1,0 +1,175 @@
+"""Checks of the other kinds: reductions, samplers, mixups, views, optimizers."""
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from sklearnloss.component import Component
+from sklearnloss.facts import FACTS
+from sklearnloss.spec import Choice
+from sklearnloss.testing.cases import SEED
+from sklearnloss.testing.common import alternatives
+
+__all__ = ["CHECKS"]
+
+
+# -- reductions -------------------------------------------------------------------------------------------------------
+
+
+def _reduce(component: Component, values: Tensor, weights: Tensor) -> Tensor:
+    named = {n: torch.arange(len(values)) % 2 for n in component.needs}
+    return Choice(component).build()(values, weights, **named)
+
+
+def reduction_gives_a_scalar(component: Component) -> None:
+    """The result is one number of the same precision, with a finite gradient, whatever the order of the values."""
+    values = torch.tensor([0.3, 2.0, -1.0, 4.0, 0.0, 0.7], dtype=torch.float64, requires_grad=True)
+    weights = torch.tensor([1.0, 0.5, 1.5, 1.0, 1.0, 1.0], dtype=torch.float64)
+    result = _reduce(component, values, weights)
+    assert (result.shape, result.dtype) == ((), torch.float64), f"got {result}"
+    (gradient,) = torch.autograd.grad(result, values)
+    assert bool(torch.isfinite(gradient).all()), f"the gradient is {gradient}"
+    if not component.needs:
+        torch.testing.assert_close(_reduce(component, values.flip(0), weights.flip(0)), result)
+
+
+def reduction_ignores_weight_zero(component: Component) -> None:
+    """A value of weight zero counts for nothing, even if it is infinite."""
+    values = torch.tensor([1.0, 2.0, torch.inf, 3.0], dtype=torch.float64)
+    weights = torch.tensor([1.0, 2.0, 0.0, 1.0], dtype=torch.float64)
+    result = _reduce(component, values, weights)
+    calm = _reduce(component, torch.where(weights == 0, 0.0, values), weights)
+    assert bool(torch.isfinite(result)), f"an infinite value of weight zero gave {float(result)}"
+    torch.testing.assert_close(result, calm)
+
+
+# -- samplers ---------------------------------------------------------------------------------------------------------
+
+
+def _draw(component: Component, y: np.ndarray, batch_size: int, seed: int = SEED, **params: Any) -> list[np.ndarray]:
+    named: dict[str, Any] = {
+        n: np.arange(len(y)) % 3 for n in (*component.needs, *component.wishes) if FACTS[n].scope == "row"
+    }
+    if "epoch" in component.needs:
+        named["epoch"] = 0
+    data = [y if n == "y" else np.arange(len(y)) % 3 for n in component.data]
+    batches = Choice(component, params).build()(*data, batch_size=batch_size, rng=np.random.default_rng(seed), **named)
+    return [np.asarray(rows) for rows in batches]
+
+
+def sampler_gives_rows_that_exist(component: Component) -> None:
+    """Batches hold row numbers that exist, not many more than asked, about an epoch's worth."""
+    y = (np.arange(50) % 3 == 0).astype(np.int64)
+    for size in (1, 7, 16, 64):
+        batches = _draw(component, y, size)
+        assert batches, f"batch_size={size}: no batch"
+        for rows in batches:
+            assert rows.dtype.kind in "iu", f"row numbers are {rows.dtype}"
+            assert rows.min() >= 0 and rows.max() < len(y), "a row number does not exist"
+            assert len(rows) <= max(size, 16), f"batch_size={size}, but a batch has {len(rows)} rows"
+    assert len(np.unique(np.concatenate(batches))) >= len(y) // 4, "most rows never come up"
+
+
+def sampler_follows_its_generator(component: Component) -> None:
+    """The same seed gives the same batches, another seed others; global generators are left alone."""
+    y = (np.arange(60) % 2).astype(np.int64)
+    before = np.random.get_state()[1].copy(), torch.get_rng_state().clone()  # type: ignore[index]
+    first, again, other = (_draw(component, y, 8, seed) for seed in (1, 1, 2))
+    assert all(np.array_equal(a, b) for a, b in zip(first, again, strict=True)), "the same seed gave other batches"
+    same = len(first) == len(other) and all(np.array_equal(a, b) for a, b in zip(first, other, strict=True))
+    assert not same, "another seed gave the same batches"
+    assert np.array_equal(np.random.get_state()[1], before[0]), "numpy's global generator was used"  # type: ignore[index]
+    assert torch.equal(torch.get_rng_state(), before[1]), "torch's global generator was used"
+
+
+def sampler_parameters_matter(component: Component) -> None:
+    """Each hyperparameter changes the batches."""
+    y = (np.arange(60) % 2).astype(np.int64)
+    plain = _draw(component, y, 16)
+    for parameter in component.parameters:
+        others = [_draw(component, y, 16, **{parameter.name: v}) for v in alternatives(parameter)]
+        changed = [
+            len(o) != len(plain) or any(not np.array_equal(a, b) for a, b in zip(o, plain, strict=True)) for o in others
+        ]
+        assert any(changed), f"{parameter.name} changes nothing"
+
+
+# -- mixups and views -------------------------------------------------------------------------------------------------
+
+
+def _rows() -> tuple[Tensor, Tensor]:
+    generator = torch.Generator().manual_seed(SEED)
+    return torch.randn(10, 4, generator=generator, dtype=torch.float64), torch.arange(10) % 3
+
+
+def _mix(component: Component, seed: int = SEED) -> Any:
+    X, y = _rows()
+    named = {n: torch.arange(10) % 2 for n in component.needs if FACTS[n].scope == "row"}
+    return Choice(component).build()(X, y, rng=torch.Generator().manual_seed(seed), **named)
+
+
+def mixup_blends_rows(component: Component) -> None:
+    """The result is (X, y_a, y_b, lam) of the shapes given, lam in [0, 1]; global generators are untouched."""
+    state = torch.get_rng_state().clone()
+    mixed, y_a, y_b, lam = _mix(component)
+    X, y = _rows()
+    assert mixed.shape == X.shape and mixed.dtype == X.dtype, f"X became {tuple(mixed.shape)}, {mixed.dtype}"
+    assert y_a.shape == y.shape and y_b.shape == y.shape, "the labels changed shape"
+    lam = torch.as_tensor(lam)
+    assert lam.shape in ((), (10,)), f"lam has shape {tuple(lam.shape)}"
+    assert bool(((lam >= 0) & (lam <= 1)).all()), f"lam leaves [0, 1]: {lam}"
+    assert torch.equal(torch.get_rng_state(), state), "torch's global generator was used"
+    torch.testing.assert_close(_mix(component)[0], mixed, msg=lambda m: f"the same seed gave another mix: {m}")
+    assert not torch.equal(_mix(component, SEED + 1)[0], mixed), "another seed gave the same mix"
+
+
+def view_is_a_random_version(component: Component) -> None:
+    """A view keeps shape and precision, follows its generator, and leaves its input alone."""
+    X, _ = _rows()
+    before, state = X.clone(), torch.get_rng_state().clone()
+    views = [Choice(component).build()(X, rng=torch.Generator().manual_seed(seed)) for seed in (1, 1, 2)]
+    assert views[0].shape == X.shape and views[0].dtype == X.dtype, "shape or precision changed"
+    torch.testing.assert_close(views[0], views[1], msg=lambda m: f"the same seed gave another view: {m}")
+    assert not torch.equal(views[0], views[2]), "another seed gave the same view"
+    assert torch.equal(X, before), "X was changed in place"
+    assert torch.equal(torch.get_rng_state(), state), "torch's global generator was used"
+
+
+# -- optimizers -------------------------------------------------------------------------------------------------------
+
+
+def optimizer_descends(component: Component) -> None:
+    """It lowers a quadratic, calling its closure at least once a step, and keeps to the groups' rates."""
+    start = torch.tensor([1.0, -2.0], dtype=torch.float64)
+    moved, still = torch.nn.Parameter(start.clone()), torch.nn.Parameter(start.clone())
+    optimizer = component.obj([{"params": [moved], "lr": 0.05}, {"params": [still], "lr": 0.0}])
+
+    def closure() -> Tensor:
+        optimizer.zero_grad()
+        value = moved.square().sum() + still.square().sum()
+        value.backward()  # type: ignore[no-untyped-call]
+        return value
+
+    for _ in range(50):
+        optimizer.step(closure)
+    assert float(moved.detach().square().sum()) < float(start.square().sum()), "the quadratic did not fall"
+    torch.testing.assert_close(still.detach(), start, msg=lambda m: f"a group with rate zero moved: {m}")
+
+
+def _of(kind: str, first: str = "") -> Callable[[Component], bool]:
+    return lambda component: component.kind == kind and first in ("", component.role)
+
+
+CHECKS: dict[str, tuple[Callable[[Component], None], Callable[[Component], bool]]] = {
+    "reduction_gives_a_scalar": (reduction_gives_a_scalar, _of("reduction")),
+    "reduction_ignores_weight_zero": (reduction_ignores_weight_zero, _of("reduction")),
+    "sampler_gives_rows_that_exist": (sampler_gives_rows_that_exist, _of("sampler")),
+    "sampler_follows_its_generator": (sampler_follows_its_generator, _of("sampler")),
+    "sampler_parameters_matter": (sampler_parameters_matter, _of("sampler")),
+    "mixup_blends_rows": (mixup_blends_rows, _of("mixup", "X")),
+    "view_is_a_random_version": (view_is_a_random_version, _of("view")),
+    "optimizer_descends": (optimizer_descends, _of("optimizer")),
+}

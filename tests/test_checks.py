@@ -1,0 +1,284 @@
+"""Each check of the conformance suite catches a component that is wrong in its way, and passes one that is right."""
+
+import functools
+
+import numpy as np
+import pytest
+import torch
+from torch import nn
+
+from sklearnloss.component import Component, describe
+from sklearnloss.constraints import Positive, PositiveInt
+from sklearnloss.registry import lookup
+from sklearnloss.testing import CHECKS, check_component, checks_for
+
+cross = functools.partial(nn.functional.cross_entropy, reduction="none")
+
+
+def declared(kind, obj, name="wrong", **extra):
+    """Return the component of ``obj`` without marking it."""
+    if kind == "loss":
+        extra = {"task": "multiclass", "unit": "row", **extra}
+    return describe(kind, obj, name=name, **extra)
+
+
+# -- declaration ------------------------------------------------------------------------------------------------------
+
+
+def unbounded(logits, y, *, lam=1.0):
+    return lam * cross(logits, y)
+
+
+def local_function():
+    def hidden(logits, y, *, lam: Positive = 1.0):
+        return lam * cross(logits, y)
+
+    return hidden
+
+
+def lenient(logits, y, *, lam: Positive = 1.0):
+    return lam * cross(logits, y)
+
+
+def undocumented(logits, y, *, lam: Positive = 1.0):
+    return lam * cross(logits, y)
+
+
+def lying_example(logits, y):
+    """Say something.
+
+    Examples
+    --------
+    >>> 1 + 1
+    3
+    """
+    return cross(logits, y)
+
+
+# -- losses -----------------------------------------------------------------------------------------------------------
+
+
+def scalar(logits, y):
+    return cross(logits, y).mean()
+
+
+def in_double(logits, y):
+    return cross(logits.double(), y)
+
+
+def exploding(logits, y):
+    return logits.exp().sum(1).square() - logits.gather(1, y[:, None])[:, 0]
+
+
+def detached_weight(logits, y):
+    p = torch.softmax(logits, 1).gather(1, y[:, None])[:, 0]
+    return (1 - p).detach() * cross(logits, y)
+
+
+def constant(logits, y):
+    return (torch.nn.functional.one_hot(y, logits.shape[1]) - torch.softmax(logits, 1)).sum(1)
+
+
+def by_position(logits, y):
+    return cross(logits, y) * (1 + torch.arange(len(y)))
+
+
+def coupled(logits, y):
+    values = cross(logits, y)
+    return values / (1 + values.mean())
+
+
+def weights_ignored(scores, y, *, sample_weight=None):
+    return nn.functional.binary_cross_entropy_with_logits(scores, y)
+
+
+def spoilt_by_a_row(logits, y):
+    # a nan anywhere spreads to every row
+    return cross(logits, y) + 0 * logits.sum()
+
+
+def in_place(logits, y):
+    logits.data.clamp_(-1, 1)
+    return cross(logits, y)
+
+
+def divides_by_nothing(embeddings, y):
+    same = (y[:, None] == y) & ~torch.eye(len(y), dtype=torch.bool)
+    return (embeddings @ embeddings.T * same).sum(1) / same.sum(1), same.any(1)
+
+
+def useless_parameter(logits, y, *, lam: Positive = 1.0):
+    return cross(logits, y)
+
+
+def branching_parameter(logits, y, *, lam: Positive = 1.0):
+    return cross(logits, y) * (lam if isinstance(lam, float) else 2.0)
+
+
+class MovesInEvaluation(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.register_buffer("calls", torch.zeros(()))
+
+    def forward(self, logits, y):
+        self.calls += 1
+        return cross(logits, y)
+
+
+class MovesOtherRows(nn.Module):
+    def __init__(self, *, n_samples):
+        super().__init__()
+        self.register_buffer("memory", torch.zeros(n_samples))
+
+    def forward(self, logits, y, *, index):
+        if self.training:
+            self.memory += 1
+        return cross(logits, y)
+
+
+COUNT = [0]
+
+
+def counting(logits, y):
+    COUNT[0] += 1
+    return cross(logits, y) * COUNT[0]
+
+
+def not_normalised(logits):
+    return torch.sigmoid(logits)
+
+
+def improper(logits, y):
+    return 2 * (1 - torch.softmax(logits, 1).gather(1, y[:, None])[:, 0])
+
+
+def wants_a_gradient(logits, y):
+    (gradient,) = torch.autograd.grad(cross(logits, y).sum(), logits, create_graph=True)
+    return gradient.square().sum(1)
+
+
+def single_precision_only(logits, y):
+    if logits.dtype == torch.bfloat16:
+        raise RuntimeError("not implemented for 'BFloat16'")
+    return cross(logits, y)
+
+
+def inverts_its_values(logits, y):
+    return torch.stack([torch.tensor(float(v.item())) for v in cross(logits, y).detach()]).to(logits.dtype) + 0 * (
+        logits.sum(1)
+    )
+
+
+def teaches_the_opposite(logits, y):
+    return torch.log1p(torch.exp(logits.gather(1, y[:, None])[:, 0].clamp(max=30)))
+
+
+# -- other kinds ------------------------------------------------------------------------------------------------------
+
+
+def vector_reduction(values, weights):
+    return values * weights
+
+
+def multiplying_reduction(values, weights):
+    return (values * weights).sum()
+
+
+def rows_that_do_not_exist(y, *, batch_size, rng):
+    yield np.arange(len(y)) + 1
+
+
+def unseeded(y, *, batch_size, rng):
+    yield from np.array_split(np.random.permutation(len(y)), -(-len(y) // batch_size))
+
+
+def deaf_sampler(y, *, batch_size, rng, n_rows: PositiveInt = 3):
+    yield from np.array_split(rng.permutation(len(y)), -(-len(y) // batch_size))
+
+
+def outside_mixup(X, y, *, rng):
+    order = torch.randperm(len(X), generator=rng)
+    return 2 * X - X[order], y, y[order], 2.0
+
+
+def fixed_view(X, *, rng):
+    return X + 1
+
+
+class Climbs(torch.optim.SGD):
+    def __init__(self, params):
+        super().__init__(params, maximize=True)
+
+
+WRONG = {
+    "declaration_holds_each_fact_once": declared("loss", unbounded),
+    "spec_is_cloned_pickled_and_printed": declared("loss", local_function()),
+    "bad_values_are_refused_by_name_and_range": None,  # see below: it needs a spec that forgets to check
+    "docstring_is_complete": declared("loss", undocumented),
+    "example_runs": declared("loss", lying_example),
+    "shape_is_that_of_the_unit": declared("loss", scalar),
+    "dtype_is_kept": declared("loss", in_double),
+    "value_and_gradient_are_finite": declared("loss", exploding),
+    "gradient_is_that_of_the_value": declared("loss", detached_weight),
+    "gradient_reaches_the_output": declared("loss", constant),
+    "order_of_rows_does_not_matter": declared("loss", by_position),
+    "rows_are_independent": declared("loss", coupled),
+    "weight_is_repetition": declared("loss", weights_ignored, task="binary", unit="batch"),
+    "weight_zero_silences_a_row": declared("loss", spoilt_by_a_row),
+    "inputs_are_untouched": declared("loss", in_place),
+    "nothing_valid_gives_zero": declared("loss", divides_by_nothing, task="embedding", unit="anchor"),
+    "every_parameter_matters": declared("loss", useless_parameter),
+    "parameters_may_be_tensors": declared("loss", branching_parameter),
+    "state_moves_in_training_only": declared("loss", MovesInEvaluation),
+    "function_keeps_no_state": declared("loss", counting),
+    "link_gives_what_it_promises": declared("loss", scalar, link=not_normalised),
+    "proper_loss_is_least_at_the_truth": declared("loss", improper, proper=True),
+    "runs_without_gradients": declared("loss", wants_a_gradient),
+    "runs_in_bfloat16": declared("loss", single_precision_only),
+    "maps_over_stacked_inputs": declared("loss", inverts_its_values),
+    "learns_a_separable_problem": declared("loss", teaches_the_opposite),
+    "reduction_gives_a_scalar": declared("reduction", vector_reduction),
+    "reduction_ignores_weight_zero": declared("reduction", multiplying_reduction),
+    "sampler_gives_rows_that_exist": declared("sampler", rows_that_do_not_exist),
+    "sampler_follows_its_generator": declared("sampler", unseeded),
+    "sampler_parameters_matter": declared("sampler", deaf_sampler),
+    "mixup_blends_rows": declared("mixup", outside_mixup),
+    "view_is_a_random_version": declared("view", fixed_view),
+    "optimizer_descends": declared("optimizer", Climbs),
+}
+
+
+@pytest.mark.parametrize("check", CHECKS, ids=lambda check: check.name)
+def test_a_check_catches_the_component_that_is_wrong_in_its_way(check, monkeypatch):
+    component = WRONG[check.name]
+    if check.name == "bad_values_are_refused_by_name_and_range":
+        component = declared("loss", lenient)
+        monkeypatch.setattr("sklearnloss.spec.check_params", lambda component, params: None)
+    with pytest.raises((AssertionError, RuntimeError, AttributeError)):
+        check(component)
+
+
+def test_every_check_has_its_wrong_component():
+    assert {check.name for check in CHECKS} == WRONG.keys()
+
+
+def test_state_of_other_rows_is_caught():
+    check = next(c for c in CHECKS if c.name == "state_moves_in_training_only")
+    with pytest.raises(AssertionError, match="other rows"):
+        check(declared("loss", MovesOtherRows))
+
+
+def test_a_right_component_passes_all():
+    check_component("ldr")
+    check_component(lookup("sampler", "per_class"))
+
+
+def test_a_wrong_component_is_named_with_its_check():
+    with pytest.raises(AssertionError, match=r"loss 'wrong' fails .*: "):
+        check_component(declared("loss", undocumented))
+
+
+def test_every_loss_has_the_checks_of_its_shape():
+    names = {c.name for c in checks_for(lookup("loss", "ldr"))}
+    assert {"rows_are_independent", "maps_over_stacked_inputs", "gradient_is_that_of_the_value"} <= names
+    assert all(isinstance(c, Component) for c in WRONG.values() if c is not None)
