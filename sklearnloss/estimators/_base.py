@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 import torch
 from sklearn.base import BaseEstimator
+from skorch.callbacks import Callback, EpochScoring
 
 from sklearnloss.component import Component
 from sklearnloss.estimators._params import SpecParams
@@ -68,6 +69,29 @@ class Rows:
         weights = np.zeros(self.X.shape[0])
         weights[self.drawn] = 1.0 if self.weights is None else self.weights[self.drawn]
         return weights
+
+
+def checked_callbacks(callbacks: Sequence[Any]) -> list[Any]:
+    """Refuse what is no skorch callback, and one that predicts with the bare net.
+
+    Raises
+    ------
+    TypeError
+        With what to use instead.
+    """
+    for given in callbacks:
+        callback = given[1] if isinstance(given, tuple) else given
+        kind = callback if isinstance(callback, type) else type(callback)
+        if not issubclass(kind, Callback):
+            raise TypeError(
+                f"callbacks must be skorch callbacks, got {callback!r}; scikit-learn's own are given to set_callbacks"
+            )
+        if issubclass(kind, EpochScoring):
+            raise TypeError(
+                f"{kind.__name__} scores the bare net, which knows no classes; use early_stopping=True with scoring=, or "
+                "set_callbacks(sklearn.callback.ScoringMonitor(scoring=...))"
+            )
+    return list(callbacks)
 
 
 def common_role(terms: Mapping[str, Choice], who: str) -> str:
@@ -255,7 +279,7 @@ class NetEstimator(SpecParams, RowFacts, CallbackSupportMixin, BaseEstimator):  
             max_grad_norm=self.max_grad_norm,
             autocast=self.precision == "bf16",
             mode=mode,
-            callbacks=list(self.callbacks or []),
+            callbacks=checked_callbacks(self.callbacks or []),
             device=self._device(),
             verbose=0,
         )

@@ -645,14 +645,10 @@ class LossClassifier(ClassifierMixin, NetEstimator):  # type: ignore[misc]
 
     @torch.inference_mode()
     def _decide(self, output: torch.Tensor) -> np.ndarray:
-        link = _link(self)
-        kind = self._targets.kind
-        scores = output
-        if not link.probability or (
-            output.ndim == 2 and output.shape[1] != self._targets.n_classes and kind != "binary"
-        ):
-            scores = link.function(output)
-        columns = scores.numpy()
+        link, kind = _link(self), self._targets.kind
+        # thresholds, and several proxies of a class, are no scores of classes before the link
+        other = self._head[0] == "thresholds" or self._head[1] not in (1, self._targets.n_classes)
+        columns = (link.function(output) if other or not link.probability else output).numpy()
         if kind == "multilabel":
             return columns
         if columns.ndim == 2 and columns.shape[1] > 1:

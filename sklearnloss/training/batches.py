@@ -8,6 +8,7 @@ import torch
 from torch import Tensor
 
 from sklearnloss.exceptions import TaskError, TrainingError
+from sklearnloss.facts import FACTS
 
 __all__ = ["Batch", "Batches", "check_mixup"]
 
@@ -132,8 +133,7 @@ def check_mixup(first: str, terms: Iterable[Any]) -> None:
     if first != "X":
         raise TaskError(f"a mixup of {first!r} belongs to an estimator that trains on {first}; use one of 'X' here")
     for term in terms:
-        if term.unit != "row" or "index" in term.facts:
-            reason = (
-                "keeps a value per row (it names 'index')" if "index" in term.facts else f"has the unit {term.unit!r}"
-            )
+        by_row = [n for n in (*term.facts, *term.reduction_facts) if n == "index" or FACTS[n].scope == "row"]
+        if term.unit != "row" or by_row:
+            reason = f"names {by_row[0]!r}, a value per row," if by_row else f"has the unit {term.unit!r}"
             raise TaskError(f"{term.title} {reason} and cannot be trained on mixed rows; leave mixup out")

@@ -13,6 +13,7 @@ from sklearnloss.spec import Choice
 __all__ = ["Criterion", "Facts", "Term", "binary_target", "missing_fact"]
 
 Facts = dict[str, Any]
+BY_ROW = frozenset({"X", "y", "index", "sample_weight"})  # besides what users give by row
 COUPLED = frozenset({"anchor", "pair", "triplet", "bag", "batch"})
 
 
@@ -153,6 +154,8 @@ class Term(nn.Module):
 
     def forward(self, output: Tensor, facts: Facts) -> Tensor:
         """Return the reduced value of this term, without its ``coef``."""
+        if self.role == "view_a":
+            facts = _first_views(facts)
         values = self._blend(output, facts) if "lam" in facts else self._values(output, facts, facts.get("y"))
         return self._reduce(values, facts)
 
@@ -170,8 +173,7 @@ class Term(nn.Module):
         if not self.role:  # a regularizer
             return self._call(0, (), facts)
         if self.role == "view_a":
-            view_a, view_b = facts["features"].chunk(2)
-            return self._call(0, (view_a, view_b), facts, y)
+            return self._call(0, facts["features"].chunk(2), facts, y)
         value = facts["features"] if ROLES[self.role].head in ("none", "hidden") else output
         if self.binary and y is not None:
             y = y.to(value.dtype)
@@ -258,8 +260,6 @@ class Term(nn.Module):
             "bag": values.ndim == 1,
         }
         per_row = values.ndim in (1, 2) and (rows is None or len(values) == rows)
-        if self.role == "view_a" and values.ndim == 1:
-            per_row = True
         if not wanted.get(self.unit, per_row):
             raise TrainingError(
                 f"{self.title} returned a tensor of shape {tuple(values.shape)} for {rows} rows, but its unit is "
@@ -267,6 +267,13 @@ class Term(nn.Module):
                 f"@sklearnloss.loss(name, task=..., unit=...)"
             )
         self.checked = True
+
+
+def _first_views(facts: Facts) -> Facts:
+    """Return the facts of the rows once, where a batch holds two views of each; the features stay twice as many."""
+    n = len(facts["features"]) // 2
+    by_row = [name for name in facts if name in BY_ROW or (name in FACTS and FACTS[name].scope == "row")]
+    return facts | {name: facts[name][:n] for name in by_row}
 
 
 def _same(one: Any, other: Any) -> bool:

@@ -251,6 +251,8 @@ class LossNet(NeuralNet):  # type: ignore[misc]
                 self.history.record_batch(f"{prefix}_loss", step["loss"].item())
                 self.history.record_batch(f"{prefix}_batch_size", sizes[-1])
                 self.notify("on_batch_end", batch=(batch["X"], batch["y"]), training=training, **step)
+        if not batch_watchers:
+            self.history.new_batch()  # one for the epoch: skorch's Checkpoint asks for the last
         values = torch.stack(losses).double().cpu().numpy()
         if not np.isfinite(values).all() or not self._weights_finite():
             self._fail(iterator, values, parts)
@@ -372,6 +374,7 @@ class LossNet(NeuralNet):  # type: ignore[misc]
         named = {name: float(value) for name, value in parts[number].items()}
         wild = {name: value for name, value in named.items() if not np.isfinite(value)}
         self._restore()
+        self.initialize_optimizer()  # its averages may not be finite either
         cause = self._cause(batches, number, values)
         what = (
             ", ".join(f"term {name!r} is {value}" for name, value in wild.items()) or "the weights are no longer finite"
@@ -400,7 +403,7 @@ class LossNet(NeuralNet):  # type: ignore[misc]
                     value = term(output, facts)
                     if not bool(torch.isfinite(value)):
                         return (
-                            f"Likely cause: {term.title} itself is {float(value)} on this batch at finite outputs "
+                            f"Likely cause: {term.title} itself is {float(value.detach())} on this batch at finite outputs "
                             f"(largest {float(output.detach().abs().max()):.3g}); check its parameters and its facts."
                         )
                     gradient = torch.autograd.grad(value, output, retain_graph=True, allow_unused=True)[0]

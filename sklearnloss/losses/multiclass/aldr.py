@@ -23,7 +23,7 @@ class AdaptiveLDR(nn.Module):
     n_classes : int
         Number of classes k.
     lam : float in (0, inf), default=1.0
-        Temperature of a row that knows nothing, at which each row starts.
+        Temperature of a row that knows nothing, at which each row starts; try 10 where many labels are wrong.
     margin : float in [0, inf), default=1.0
         Amount by which the true class must lead.
     alpha : float in (1, inf), default=2.0

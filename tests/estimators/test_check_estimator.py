@@ -1,0 +1,14 @@
+import pytest
+from sklearn.utils.estimator_checks import check_estimator
+
+from sklearnloss import LossClassifier
+
+
+@pytest.mark.parametrize("loss", ["cross_entropy", "ldr"])
+def test_a_classifier_with_default_parameters_passes_every_check_of_scikit_learn(loss):
+    results = check_estimator(LossClassifier(loss), on_fail=None, on_skip=None)
+    failed = {r["check_name"]: r["exception"] for r in results if r["status"] == "failed"}
+    skipped = {r["check_name"] for r in results if r["status"] == "skipped"}
+    assert failed == {}
+    assert skipped <= {"check_array_api_input"}  # needs SCIPY_ARRAY_API and a package
+    assert len(results) > 50
