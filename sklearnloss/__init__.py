@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from sklearnloss.estimators.classifier import LossClassifier
     from sklearnloss.facts import fact
     from sklearnloss.hookspecs import hookimpl
-    from sklearnloss.registry import components, plugins, register
+    from sklearnloss.registry import components, register
     from sklearnloss.spec import (
         Calibrator,
         Callback,
@@ -54,7 +54,7 @@ _WHERE = {
     "sklearnloss.estimators.classifier": "LossClassifier",
     "sklearnloss.facts": "fact",
     "sklearnloss.hookspecs": "hookimpl",
-    "sklearnloss.registry": "components plugins register",
+    "sklearnloss.registry": "components register",
     "sklearnloss.spec": (
         "Calibrator Callback Diagnostic Distance Loss Metric Miner Mixup Mode Optimizer Reduction Sampler Selection "
         "Strategy Sum View"
@@ -67,7 +67,7 @@ __all__ = [
     "Calibrator", "Callback", "Component", "Diagnostic", "Distance", "Loss", "LossClassifier", "Metric", "Miner",
     "Mixup", "Mode", "Optimizer", "Reduction", "Sampler", "Selection", "Strategy", "Sum", "View", "__version__",
     "calibrator", "callback", "components", "diagnostic", "distance", "estimator", "fact", "hookimpl", "loss", "metric",
-    "miner", "mixup", "mode", "optimizer", "plugins", "reduction", "register", "sampler", "selection", "strategy",
+    "miner", "mixup", "mode", "optimizer", "reduction", "register", "sampler", "selection", "strategy",
     "view",
 ]  # fmt: skip
 

@@ -39,6 +39,7 @@ __all__ = [
     "TrainingError",
     "UnknownNameError",
     "did_you_mean",
+    "with_article",
 ]
 
 
@@ -110,3 +111,14 @@ def did_you_mean(name: str, known: Iterable[str]) -> str:
     """
     near = difflib.get_close_matches(name, sorted(known), n=1, cutoff=0.5)
     return f"; did you mean {near[0]!r}?" if near else ""
+
+
+def with_article(noun: str) -> str:
+    """Return ``a loss`` or ``an optimizer``.
+
+    Examples
+    --------
+    >>> with_article("loss"), with_article("optimizer")
+    ('a loss', 'an optimizer')
+    """
+    return f"an {noun}" if noun[0] in "aeiou" else f"a {noun}"

@@ -10,7 +10,7 @@ from collections import defaultdict
 from typing import TypeVar
 
 from sklearnloss.component import KINDS, Component
-from sklearnloss.exceptions import AmbiguousNameError, ComponentError, UnknownNameError, did_you_mean
+from sklearnloss.exceptions import AmbiguousNameError, ComponentError, UnknownNameError, did_you_mean, with_article
 from sklearnloss.plugins import Plugin, load_plugins
 
 __all__ = ["Registry", "components", "find", "lookup", "plugins", "register", "registry"]
@@ -78,7 +78,7 @@ class Registry:
         other = sorted({k for k, key in self._names if key == name and self._names[k, key]})
         message = f"unknown {kind} {name!r}{did_you_mean(name, known)}"
         if other:
-            message += f"; it is a {other[0]}"
+            message += f"; it is {with_article(other[0])}"
         message += f" ({len(self.components(kind))} are registered: sklearnloss list)"
         if multiprocessing.parent_process() is not None:
             message += (

@@ -16,7 +16,14 @@ from torch import Tensor, nn
 
 from sklearnloss import registry
 from sklearnloss.component import Component, describe
-from sklearnloss.exceptions import ComponentError, MissingFactError, ParameterError, TaskError, did_you_mean
+from sklearnloss.exceptions import (
+    ComponentError,
+    MissingFactError,
+    ParameterError,
+    TaskError,
+    did_you_mean,
+    with_article,
+)
 from sklearnloss.facts import FACTS, ROLES
 
 __all__ = [
@@ -130,7 +137,10 @@ class Spec:
     @property
     def name(self) -> str:
         """The short name of the component."""
-        return self.spec.rpartition(":")[2] if isinstance(self.spec, str) else _callable_name(self.spec)
+        if isinstance(self.spec, str):
+            return self.spec.rpartition(":")[2]
+        declared = getattr(self.spec, "component", None)
+        return declared.name if isinstance(declared, Component) else _callable_name(self.spec)
 
     def __sklearn_clone__(self) -> Self:
         params = self.get_params(deep=False)
@@ -203,10 +213,10 @@ class Loss(Spec):
         return self.params if self.coef == 1.0 else {"coef": self.coef, **self.params}
 
     def __add__(self, other: "Loss | Sum | str") -> "Sum":
-        return Sum([self]) + other
+        return Sum([self.__sklearn_clone__()]) + other
 
     def __radd__(self, other: "str | int") -> "Sum":
-        return Sum([self]) if other == 0 else Sum([as_loss(other)]) + self
+        return Sum([self.__sklearn_clone__()]) if other == 0 else Sum([as_loss(other)]) + self
 
     def __mul__(self, factor: float) -> "Loss":
         return Loss(self.spec, **{**self.params, "coef": self.coef * factor})
@@ -289,7 +299,8 @@ class Sum:
         return type(self)([term.__sklearn_clone__() for term in self.terms])
 
     def __add__(self, other: "Loss | Sum | str") -> "Sum":
-        return Sum([*self.terms, *(other.terms if isinstance(other, Sum) else [as_loss(other)])])
+        terms = other.terms if isinstance(other, Sum) else [as_loss(other)]
+        return Sum([term.__sklearn_clone__() for term in (*self.terms, *terms)])  # the user's own terms stay apart
 
     def __radd__(self, other: "str | int") -> "Sum":
         return self if other == 0 else Sum([as_loss(other), *self.terms])
@@ -433,7 +444,10 @@ def as_spec(kind: str, spec: SpecLike) -> Spec:
     cls = SPECS[kind]
     if isinstance(spec, Spec):
         if not isinstance(spec, cls):
-            raise TaskError(f"{spec!r} is a {spec.kind}; a {kind} is wanted here, such as {cls.__name__}('...')")
+            raise TaskError(
+                f"{spec!r} is {with_article(spec.kind)}; {with_article(kind)} is wanted here, such as "
+                f"{cls.__name__}('...')"
+            )
         return spec
     if isinstance(spec, Mapping):
         rest = dict(spec)

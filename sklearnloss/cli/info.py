@@ -31,12 +31,12 @@ def info(
 
 
 def _print(component: "Component") -> None:
-    from sklearnloss.cli.show import console, print_fields
+    from sklearnloss.cli.show import console, plain, print_fields
     from sklearnloss.cli.usage import usage
 
     out = console()
     out.print(f"{component.kind} {component.full_name} {component.version}", style="bold")
-    print_fields([("", component.summary.replace("``", ""))])
+    print_fields([("", plain(component.summary))])
     out.print()
     print_fields(_fields(component))
     sections = {
@@ -44,20 +44,16 @@ def _print(component: "Component") -> None:
         "takes": [(name, _about(name)) for name in component.data],
         "needs": [(name, _about(name)) for name in (*component.fit_needs, *component.needs)],
         "wishes": [(name, _about(name)) for name in component.wishes],
+        "references": [(f"[{i}]", text) for i, text in enumerate(component.references, 1)],
     }
     for title, fields in sections.items():
         fields = [(name, about) for name, about in fields if about]
         if fields:
             out.print(f"\n{title}", style="bold")
             print_fields(fields, indent=2)
-    for title, lines in (("references", component.references), ("example", usage(component))):
-        if lines:
-            out.print(f"\n{title}", style="bold")
-        for line in lines:
-            if title == "example":
-                out.print(f"  {line}")  # never wrapped, so that it can be copied
-            else:
-                print_fields([("", line)])
+    out.print("\nexample", style="bold")
+    for line in usage(component):
+        out.print(f"  {line}")  # never wrapped, so that it can be copied
 
 
 def _fields(component: "Component") -> list[tuple[str, str]]:
@@ -99,11 +95,13 @@ def _prediction(component: "Component") -> list[tuple[str, str]]:
 
 
 def _parameter(parameter: "Parameter") -> tuple[str, str]:
+    from sklearnloss.cli.show import plain
+
     constraint, search = parameter.constraint, parameter.constraint.search
     words = constraint.words
     if search is not None:
         words += f"; search {search.low:g} to {search.high:g}{', log scale' if search.log else ''}"
-    return f"{parameter.name} = {parameter.default!r}", f"{words}\n{parameter.about.replace('``', '')}"
+    return f"{parameter.name} = {parameter.default!r}", f"{words}\n{plain(parameter.about)}"
 
 
 def _about(name: str) -> str:

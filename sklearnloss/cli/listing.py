@@ -21,13 +21,13 @@ def list_components(
 ) -> None:
     """List the components: losses, samplers, optimizers, ..."""
     from sklearnloss.cli.records import record
-    from sklearnloss.cli.show import console, print_columns, print_json
+    from sklearnloss.cli.show import console, plain, print_columns, print_json
 
     found = select(kind, task=task, plugin=plugin)
     if json:
         print_json([record(c) for c in found])
         return
-    rows = [(c.kind, c.name, c.task, c.role, c.unit, c.plugin, c.summary.replace("``", "")) for c in found]
+    rows = [(c.kind, c.name, c.task, c.role, c.unit, c.plugin, plain(c.summary)) for c in found]
     out = console()
     if not rows:
         typer.echo("no component is like that", err=True)

@@ -4,6 +4,7 @@ On a terminal the last column takes the width that is left. Elsewhere nothing is
 """
 
 import json
+import re
 import textwrap
 from collections.abc import Iterable, Sequence
 from typing import Any
@@ -12,7 +13,7 @@ from rich.cells import cell_len, set_cell_size
 from rich.console import Console
 from rich.text import Text
 
-__all__ = ["console", "print_columns", "print_fields", "print_json"]
+__all__ = ["console", "plain", "print_columns", "print_fields", "print_json"]
 
 GAP = 2  # cells between columns
 ROOM = 36  # cells that the last column should have before another column gives way
@@ -22,6 +23,17 @@ WIDEST = 100  # cells of a line of prose
 def console() -> Console:
     """Return a console on the present stdout that takes every character as it is."""
     return Console(markup=False, emoji=False, highlight=False, soft_wrap=True)
+
+
+def plain(text: str) -> str:
+    """Return a line of a docstring without its markup: ``code``, ``[1]_``.
+
+    Examples
+    --------
+    >>> plain("At ``lam=1`` it is known [2]_.")
+    'At lam=1 it is known [2].'
+    """
+    return re.sub(r"``|(?<=\d\])_", "", text)
 
 
 def print_json(data: Any) -> None:

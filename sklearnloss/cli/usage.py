@@ -16,7 +16,7 @@ ESTIMATORS = {
     "view_a": "MetricEmbedder",
 }
 ARGUMENTS = ("sampler", "mixup", "reduction", "optimizer", "mode")  # kinds that LossClassifier takes by keyword
-SHOWN = 2  # hyperparameters
+SHOWN = 4  # hyperparameters
 
 
 def usage(component: "Component") -> list[str]:

@@ -3,7 +3,7 @@
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import partial
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 import torch
@@ -88,8 +88,8 @@ def checked_callbacks(callbacks: Sequence[Any]) -> list[Any]:
             )
         if issubclass(kind, EpochScoring):
             raise TypeError(
-                f"{kind.__name__} scores the bare net, which knows no classes; use early_stopping=True with scoring=, or "
-                "set_callbacks(sklearn.callback.ScoringMonitor(scoring=...))"
+                f"{kind.__name__} scores the bare net, which knows no classes; use early_stopping=True with scoring=, "
+                "or set_callbacks(sklearn.callback.ScoringMonitor(scoring=...))"
             )
     return list(callbacks)
 
@@ -106,8 +106,8 @@ def common_role(terms: Mapping[str, Choice], who: str) -> str:
     if not headed:
         first = next(iter(terms.values())).component
         raise TaskError(
-            f"{first.title} works on {first.role or 'no data'} and makes no prediction; {who} needs a term with a head, "
-            f"for example Loss('cross_entropy') + Loss({first.name!r})"
+            f"{first.title} works on {first.role or 'no data'} and makes no prediction; {who} needs a term with a "
+            f"head, for example Loss('cross_entropy') + Loss({first.name!r})"
         )
     names = list(headed)
     for name in names[1:]:
@@ -184,7 +184,7 @@ class Watch:
 class NetEstimator(SpecParams, RowFacts, CallbackSupportMixin, BaseEstimator):  # type: ignore[misc]
     """Base of the estimators that hold a net."""
 
-    _spec_kinds = {
+    _spec_kinds: ClassVar[dict[str, str]] = {
         "loss": "loss",
         "sampler": "sampler",
         "mixup": "mixup",
@@ -253,6 +253,7 @@ class NetEstimator(SpecParams, RowFacts, CallbackSupportMixin, BaseEstimator):  
                 supplied=supplied,
                 reduction=choice.build(fit_facts),
                 reduction_facts=tuple(n for n in choice.component.facts if n in supplied),
+                reduction_from=f"{choice.component.full_name}({choice.all_params()})",
                 plain_mean=choice.component.full_name == "core:mean",
                 by_label=by_label if term.component.role == "scores" else (),
                 weighted=rows.weights is not None,

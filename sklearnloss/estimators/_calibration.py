@@ -79,8 +79,8 @@ class Calibration:
         for columns, target, known in pairs:
             if missing := sorted(set(known.tolist()) - set(np.unique(target).tolist())):
                 raise ValueError(
-                    f"calibrate={self.method!r}: no held-out row of class {missing}; raise validation_fraction or leave "
-                    "calibrate off"
+                    f"calibrate={self.method!r}: no held-out row of class {missing}; raise validation_fraction or "
+                    "leave calibrate off"
                 )
             whole = [(np.arange(len(y)), np.arange(len(y)))]  # the scores are fitted already: one fold of all rows
             calibrated = CalibratedClassifierCV(Scores(known), method=self.method, cv=whole, ensemble=False)
@@ -93,4 +93,4 @@ class Calibration:
         if self.labelwise:
             columns = [m.predict_proba(scores[:, [j]])[:, 1] for j, m in enumerate(self.maps)]
             return np.stack(columns, axis=1)
-        return self.maps[0].predict_proba(scores.reshape(len(scores), -1))  # type: ignore[no-any-return]
+        return self.maps[0].predict_proba(scores.reshape(len(scores), -1))

@@ -16,8 +16,8 @@ class SpecParams:
     def set_params(self, **params: Any) -> Self:
         """Set parameters of this estimator and of its specs.
 
-        ``set_params(loss="ldr", loss__lam=2.0)`` makes ``loss=Loss("ldr", lam=2.0)``; a plain name is promoted to a spec,
-        and a spec that the user holds is copied, never changed.
+        ``set_params(loss="ldr", loss__lam=2.0)`` makes ``loss=Loss("ldr", lam=2.0)``; a plain name is promoted to a
+        spec, and one that the user holds is copied, never changed.
 
         Parameters
         ----------

@@ -4,7 +4,7 @@ import functools
 import inspect
 from collections.abc import Callable, Mapping, Sequence
 from numbers import Integral, Real
-from typing import Any, Self
+from typing import Any, ClassVar, Self
 
 import numpy as np
 import torch
@@ -24,9 +24,10 @@ from sklearnloss.estimators._targets import ClassTargets
 from sklearnloss.exceptions import FactError, SklearnLossError, TaskError
 from sklearnloss.facts import ROLES
 from sklearnloss.functional.links import LINKS, Link
-from sklearnloss.spec import Choice
+from sklearnloss.spec import Choice, choose
 from sklearnloss.training.backbone import ACTIVATIONS, as_tensor, build_network, moments
 from sklearnloss.training.criterion import Criterion
+from sklearnloss.training.net import LossNet
 from sklearnloss.training.schedules import SCHEDULES
 from sklearnloss.training.seeds import seeded
 
@@ -51,7 +52,7 @@ def _link(estimator: "LossClassifier") -> Link:
 
 def _declared_link(choice: Choice) -> str | Callable[..., Any]:
     link = choice.component.link
-    return ROLES[choice.component.role].link if link is None else link  # type: ignore[no-any-return]
+    return ROLES[choice.component.role].link if link is None else link
 
 
 def _keywords(function: Callable[..., Any]) -> list[str]:
@@ -82,8 +83,8 @@ class LossClassifier(ClassifierMixin, NetEstimator):  # type: ignore[misc]
         A registered name (``sklearnloss list``), any function whose first argument is a role (``logits, scores,
         label_logits, cosines, ...``), one of torch's loss modules, or a sum: ``Loss("ldr") + 0.1 * Loss("supcon")``.
     module : None, nn.Module, class or factory, default=None
-        None is a perceptron. A class or factory gets those of ``n_features, n_outputs, n_classes, random_state`` that it
-        names; naming ``n_outputs`` makes it complete, anything else is a backbone and gets the loss's head.
+        None is a perceptron. A class or factory gets those of ``n_features, n_outputs, n_classes, random_state`` that
+        it names; naming ``n_outputs`` makes it complete, anything else is a backbone and gets the loss's head.
     hidden_layer_sizes : sequence of int, default=(100,)
         Widths of the perceptron; empty for a linear model.
     activation : {"relu", "gelu", "silu", "tanh", "logistic", "identity"}, default="relu"
@@ -179,7 +180,7 @@ class LossClassifier(ClassifierMixin, NetEstimator):  # type: ignore[misc]
     True
     """
 
-    _parameter_constraints = {
+    _parameter_constraints: ClassVar[dict[str, list[Any]]] = {
         "hidden_layer_sizes": ["array-like"],
         "activation": [StrOptions(set(ACTIVATIONS))],
         "dropout": [Interval(Real, 0, 1, closed="left")],
@@ -208,6 +209,11 @@ class LossClassifier(ClassifierMixin, NetEstimator):  # type: ignore[misc]
         "random_state": ["random_state"],
         "verbose": ["verbose"],
     }
+
+    classes_: np.ndarray
+    net_: LossNet
+    calibration_: Calibration | None
+    _targets: ClassTargets
 
     def __init__(
         self,
@@ -403,7 +409,7 @@ class LossClassifier(ClassifierMixin, NetEstimator):  # type: ignore[misc]
         return self
 
     def _check_rows(self, X: Any, y: Any, *, reset: bool) -> tuple[Any, Any]:
-        return validate_data(  # type: ignore[no-any-return]
+        return validate_data(
             self, X, y, reset=reset, accept_sparse="csr", dtype=(np.float64, np.float32), order="C", multi_output=True
         )
 
@@ -415,7 +421,7 @@ class LossClassifier(ClassifierMixin, NetEstimator):  # type: ignore[misc]
             weights = weights * compute_sample_weight(self.class_weight, y)
         if not weights.any():
             raise ValueError("sample_weight (times class_weight) is zero for every row; there is nothing to learn from")
-        return weights  # type: ignore[no-any-return]
+        return weights
 
     def _by_code(self, facts: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
         """Put the columns of facts by class in the order of codes, and check their number."""
@@ -423,8 +429,8 @@ class LossClassifier(ClassifierMixin, NetEstimator):  # type: ignore[misc]
             wanted = self._targets.n_classes
             if facts[name].shape[1:] != (wanted,):
                 raise FactError(
-                    f"{name} must have one column for each of the {wanted} classes {self._targets.classes.tolist()}, got "
-                    f"shape {facts[name].shape}; classes= fixes them where y lacks some"
+                    f"{name} must have one column for each of the {wanted} classes {self._targets.classes.tolist()}, "
+                    f"got shape {facts[name].shape}; classes= fixes them where y lacks some"
                 )
             facts[name] = self._targets.by_code(facts[name])
         return facts
@@ -477,13 +483,14 @@ class LossClassifier(ClassifierMixin, NetEstimator):  # type: ignore[misc]
                 )
             if own == "scores" and targets.kind == "multiclass":
                 raise TaskError(
-                    f"{title} is for two classes, y has {targets.n_classes}; wrap it: "
+                    f"{title}: Only binary classification is supported. y has {targets.n_classes} classes; wrap it: "
                     f"sklearn.multiclass.OneVsRestClassifier(LossClassifier({choice.component.name!r})), "
                     "or choose a loss on logits"
                 )
             if own == "label_logits" and targets.kind == "multiclass":
                 raise TaskError(
-                    f"{title} is for several labels per row or two classes; y has {targets.n_classes} classes"
+                    f"{title}: Only binary classification is supported. y has {targets.n_classes} classes, not several "
+                    "labels per row; choose a loss on logits"
                 )
             if targets.kind == "multilabel" and own not in ("scores", "label_logits", ""):
                 raise TaskError(
@@ -534,11 +541,11 @@ class LossClassifier(ClassifierMixin, NetEstimator):  # type: ignore[misc]
             criterion = self._criterion(rows, terms, network, self._fit_facts(rows, network, scaler[1], seed))
         if network.complete and "features" in criterion.names:
             raise TaskError(
-                "the module is complete (it takes n_outputs), so a loss on features or embeddings has nothing to look at; "
-                "give a backbone without n_outputs"
+                "the module is complete (it takes n_outputs), so a loss on features or embeddings has nothing to look "
+                "at; give a backbone without n_outputs"
             )
         self.classes_ = targets.classes
-        self._head = role, self._outputs(role, terms, targets)
+        self._role_and_width = role, self._outputs(role, terms, targets)
         self.net_ = self._make_net(network, criterion)
 
     def _go_on(
@@ -546,14 +553,14 @@ class LossClassifier(ClassifierMixin, NetEstimator):  # type: ignore[misc]
     ) -> None:
         """Take the network on from where it is, with the parameters and the rows of now.
 
-        A loss keeps its state if it is the same loss built from the same facts. With ``same_net`` the optimizer goes on too,
-        and the fit facts stay those of the first call.
+        A loss keeps its state if it is the same loss built from the same facts. With ``same_net`` the optimizer goes on
+        too, and the fit facts stay those of the first call.
         """
         old, width = self.net_, self._outputs(role, terms, self._targets)
-        if (role, width) != self._head:
+        if (role, width) != self._role_and_width:
             raise TaskError(
                 f"{self._head_term()[1].component.title} wants {width} {role}, but the network was trained for "
-                f"{self._head[1]} {self._head[0]}; set warm_start=False to begin anew"
+                f"{self._role_and_width[1]} {self._role_and_width[0]}; set warm_start=False to begin anew"
             )
         seed = int(rng.integers(2**62))
         facts = self._fit_facts(rows, old.module_, moments(rows.X, rows.scaling_weights())[1], seed)
@@ -567,11 +574,10 @@ class LossClassifier(ClassifierMixin, NetEstimator):  # type: ignore[misc]
             self.net_ = self._make_net(old.module_, criterion).go_on_from(old)
 
     def _criterion(self, rows: Rows, terms: Mapping[str, Choice], network: Any, facts: dict[str, Any]) -> Criterion:
-        components = [c.component for c in terms.values()]
+        components = [*(c.component for c in terms.values()), choose("reduction", self.reduction).component]
         named = {n for c in components for n in (*c.fit_needs, *c.needs, *c.wishes)}
         link = _declared_link(self._head_term()[1])
         named |= set() if isinstance(link, str) else {*_keywords(link)}
-        self._kept_facts = {n: value for n, value in facts.items() if n in named}
         bound = self._bind(
             terms,
             rows=rows,
@@ -579,6 +585,7 @@ class LossClassifier(ClassifierMixin, NetEstimator):  # type: ignore[misc]
             network=network,
             by_label=self._label_facts(rows, facts) if self._targets.kind == "multilabel" else (),
         )
+        self._kept_facts = {n: value for n, value in facts.items() if n in named}
         return bound.to(network.dtype)
 
     @staticmethod
@@ -626,7 +633,7 @@ class LossClassifier(ClassifierMixin, NetEstimator):  # type: ignore[misc]
     def _output(self, X: Any) -> torch.Tensor:
         check_is_fitted(self)
         X = validate_data(self, X, reset=False, accept_sparse="csr", dtype=(np.float64, np.float32))
-        return self.net_.predict_output(X, self.net_.dtype)  # type: ignore[no-any-return]
+        return self.net_.predict_output(X, self.net_.dtype)
 
     def decision_function(self, X: Any) -> np.ndarray:
         """Return the scores before the link.
@@ -647,7 +654,7 @@ class LossClassifier(ClassifierMixin, NetEstimator):  # type: ignore[misc]
     def _decide(self, output: torch.Tensor) -> np.ndarray:
         link, kind = _link(self), self._targets.kind
         # thresholds, and several proxies of a class, are no scores of classes before the link
-        other = self._head[0] == "thresholds" or self._head[1] not in (1, self._targets.n_classes)
+        other = self._role_and_width[0] == "thresholds" or self._role_and_width[1] not in (1, self._targets.n_classes)
         columns = (link.function(output) if other or not link.probability else output).numpy()
         if kind == "multilabel":
             return columns
@@ -685,7 +692,7 @@ class LossClassifier(ClassifierMixin, NetEstimator):  # type: ignore[misc]
             return self.calibration_.predict_proba(self._decide(output))
         columns = _link(self).function(output).numpy()
         if self._targets.kind == "multilabel":
-            return columns  # type: ignore[no-any-return]
+            return columns
         if columns.ndim == 1 or columns.shape[1] == 1:
             columns = columns.reshape(-1, 1)
             columns = np.hstack([1 - columns, columns])

@@ -119,11 +119,23 @@ def example_runs(component: Component) -> None:
     names = {**vars(module), "torch": torch, "np": np}
     tests = [t for t in doctest.DocTestFinder(recurse=False).find(component.obj, globs=names) if t.examples]
     assert tests, "the docstring has no example"
-    said: list[str] = []
-    runner = doctest.DocTestRunner(verbose=False, optionflags=doctest.NORMALIZE_WHITESPACE | doctest.ELLIPSIS)
+    runner = Examples(verbose=False, optionflags=doctest.NORMALIZE_WHITESPACE | doctest.ELLIPSIS)
     for test in tests:
-        runner.run(test, out=said.append)
-    assert runner.failures == 0, "".join(said)
+        runner.run(test)
+
+
+class Examples(doctest.DocTestRunner):
+    """Runs examples and stops at the first that is wrong, with what it should and does give."""
+
+    def report_failure(self, out: Any, test: doctest.DocTest, example: doctest.Example, got: str) -> None:
+        """Say what came out."""
+        raise AssertionError(f"'{example.source.strip()}' should give '{example.want.strip()}', gives '{got.strip()}'")
+
+    def report_unexpected_exception(
+        self, out: Any, test: doctest.DocTest, example: doctest.Example, exc_info: Any
+    ) -> None:
+        """Say what was raised."""
+        raise AssertionError(f"'{example.source.strip()}' raises {exc_info[0].__name__}: {exc_info[1]}")
 
 
 def _has_spec(component: Component) -> bool:

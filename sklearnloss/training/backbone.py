@@ -143,12 +143,12 @@ def build_network(
     """
     dtype = example.dtype
     if module is None:
-        backbone = mlp(example.shape[1], hidden, activation, dropout)
+        layers = mlp(example.shape[1], hidden, activation, dropout)
         width = hidden[-1] if len(hidden) else example.shape[1]
         if scaler is not None:
             mean, scale = (torch.as_tensor(part, dtype=dtype) for part in scaler)
-            backbone.insert(0, Standardize(mean, scale))
-        return Network(backbone, _head(head, role, width, n_outputs)).to(dtype)
+            layers.insert(0, Standardize(mean, scale))
+        return Network(layers, _head(head, role, width, n_outputs)).to(dtype)
     backbone, complete = _user_module(module, {**facts, "n_outputs": n_outputs})
     backbone = backbone.to(dtype)
     output = _try(backbone, example)
@@ -244,4 +244,4 @@ def moments(X: Any, weights: np.ndarray | None) -> tuple[np.ndarray, np.ndarray]
 
 
 def _dense(X: Any) -> np.ndarray:
-    return X.toarray() if hasattr(X, "toarray") else X  # type: ignore[no-any-return]
+    return X.toarray() if hasattr(X, "toarray") else X

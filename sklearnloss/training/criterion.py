@@ -46,6 +46,8 @@ class Term(nn.Module):
         ``reduction(values, weights) -> scalar``.
     reduction_facts : tuple of str
         Row facts that the reduction names.
+    reduction_from : str
+        What the reduction was built from; one with state goes on in a later fit if this is the same.
     plain_mean : bool
         Whether the reduction is the plain mean, which needs no weights where there are none.
     by_label : sequence of mapping, default=()
@@ -66,6 +68,7 @@ class Term(nn.Module):
         supplied: Iterable[str],
         reduction: Callable[..., Tensor],
         reduction_facts: tuple[str, ...] = (),
+        reduction_from: str = "",
         plain_mean: bool = True,
         by_label: Sequence[Mapping[str, Any]] = (),
         weighted: bool = False,
@@ -76,7 +79,7 @@ class Term(nn.Module):
         self.name, self.coef = name, choice.coef
         self.title, self.role, self.unit = component.title, component.role, component.unit
         self.binary, self.labelwise = binary_target(component.role), len(by_label)
-        self.reduction, self.plain_mean = reduction, plain_mean
+        self.reduction, self.reduction_from, self.plain_mean = reduction, reduction_from, plain_mean
         self.reduction_facts = reduction_facts if component.unit in ("row", "anchor") else ()
         problems = by_label or (fit_facts,)
         built = [choice.build(facts) for facts in (problems if component.is_class else problems[:1])]
@@ -129,6 +132,8 @@ class Term(nn.Module):
 
     def take_state(self, other: "Term") -> None:
         """Go on with the state of an earlier fit, if it was built from the same parameters and facts."""
+        if isinstance(other.reduction, nn.Module) and self.reduction_from == other.reduction_from:
+            self.reduction = other.reduction
         if not (self.stateful and other.stateful and type(self.modules_[0]) is type(other.modules_[0])):
             return
         (name, params, facts), (other_name, other_params, other_facts) = self.built_from, other.built_from
@@ -142,7 +147,7 @@ class Term(nn.Module):
         if self.labelwise:
             columns = [getattr(module, link)(moved[:, j]) for j, module in enumerate(self.modules_)]
             return torch.stack(columns, dim=1).to(output.device)
-        return getattr(self.modules_[0], link)(moved).to(output.device)  # type: ignore[no-any-return]
+        return getattr(self.modules_[0], link)(moved).to(output.device)
 
     @property
     def names(self) -> frozenset[str]:
@@ -187,7 +192,7 @@ class Term(nn.Module):
     def _by_label(self, scores: Tensor, facts: Facts, y: Tensor | None) -> Tensor:
         assert y is not None
         if self.flat:
-            return self._call(0, (scores.flatten(),), facts, y.flatten()).view_as(scores).mean(1)  # type: ignore[no-any-return]
+            return self._call(0, (scores.flatten(),), facts, y.flatten()).view_as(scores).mean(1)
         columns = []
         wide = [n for n in self.facts if FACTS[n].scope == "row" and facts[n].ndim == 2]  # one column per label
         for j in range(self.labelwise):
@@ -217,13 +222,13 @@ class Term(nn.Module):
         if values.dtype in (torch.float16, torch.bfloat16):
             values = values.float()
         if self.unit == "batch":
-            return values  # type: ignore[no-any-return]
+            return values
         if values.ndim == 2 and self.unit != "pair":
             values = values.mean(1)
         weights = self._unit_weights(facts)
         if valid is None:
             if weights is None and self.plain_mean:
-                return values.mean()  # type: ignore[no-any-return]
+                return values.mean()
             weights = torch.ones_like(values) if weights is None else weights.to(values.dtype)
             return self._reduced(values, weights, facts)
         # entries stand for `valid` units each: average within, and weigh so that the mean counts every unit once
@@ -298,7 +303,7 @@ class Criterion(nn.Module):
 
     def __init__(self, terms: list[Term]) -> None:
         super().__init__()
-        self.terms = nn.ModuleList(terms)
+        self.terms: Sequence[Term] = nn.ModuleList(terms)  # type: ignore[assignment]
         self.names = frozenset().union(*(term.names for term in terms))
         self.coupled = any(term.unit in COUPLED for term in terms)
         self.parts: dict[str, Tensor] = {}

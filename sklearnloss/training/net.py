@@ -1,4 +1,4 @@
-"""The loop: skorch's net with its own step and epoch, so that losses stay on the device and NaN is found once an epoch."""
+"""The loop: skorch's net with its own step and epoch; losses stay on the device, and NaN is found once an epoch."""
 
 import time
 from collections.abc import Callable, Iterator
@@ -138,6 +138,8 @@ class LossNet(NeuralNet):  # type: ignore[misc]
             module, criterion=criterion, optimizer=optimizer, lr=lr, max_epochs=max_epochs, train_split=None, **kwargs
         )
 
+    history: Any  # a property of skorch's
+
     # -- set-up -------------------------------------------------------------------------------------------------------
 
     def get_default_callbacks(self) -> list[Any]:
@@ -186,7 +188,7 @@ class LossNet(NeuralNet):  # type: ignore[misc]
         state = super().__getstate__()
         for name in ("good_", "parameters_"):  # what only a running fit needs
             state.pop(name, None)
-        return state  # type: ignore[no-any-return]
+        return state
 
     # -- one batch ----------------------------------------------------------------------------------------------------
 
@@ -211,7 +213,7 @@ class LossNet(NeuralNet):  # type: ignore[misc]
     def forward_batch(self, batch: Batch) -> Tensor:
         """Return the loss of a batch, with its graph."""
         output, facts = self.outputs(batch)
-        return self.criterion_(output, facts)  # type: ignore[no-any-return]
+        return self.criterion_(output, facts)
 
     def _autocast(self) -> AbstractContextManager[Any]:
         return torch.autocast(torch.device(self.device).type, torch.bfloat16) if self.autocast else nullcontext()
@@ -304,7 +306,7 @@ class LossNet(NeuralNet):  # type: ignore[misc]
         self.notify("on_train_end", X=X.X, y=X.y)
         return self
 
-    def fit_loop(  # type: ignore[no-untyped-def]
+    def fit_loop(
         self,
         X: Batches,
         y: None = None,
@@ -402,9 +404,10 @@ class LossNet(NeuralNet):  # type: ignore[misc]
                 for term in self.criterion_.terms:
                     value = term(output, facts)
                     if not bool(torch.isfinite(value)):
+                        largest = float(output.detach().abs().max())
                         return (
-                            f"Likely cause: {term.title} itself is {float(value.detach())} on this batch at finite outputs "
-                            f"(largest {float(output.detach().abs().max()):.3g}); check its parameters and its facts."
+                            f"Likely cause: {term.title} itself is {float(value.detach())} on this batch at finite "
+                            f"outputs (largest {largest:.3g}); check its parameters and its facts."
                         )
                     gradient = torch.autograd.grad(value, output, retain_graph=True, allow_unused=True)[0]
                     if gradient is not None and not bool(torch.isfinite(gradient).all()):

@@ -35,7 +35,7 @@ def twice(logits, y, *, tau: float = float("inf"), form: Literal["a", "b"] = "a"
     Parameters
     ----------
     tau : float, default=inf
-        A temperature.
+        A temperature, see [1]_ on ``tau``.
     """
     return 2 * logits.sum(1)
 

@@ -17,7 +17,7 @@ class Check:
         if self.name == "warns":
             warnings.warn("noise", UserWarning, stacklevel=1)
         if self.name == "is_small" and component.name == "twice":
-            raise AssertionError(f"{component.name} is large\nby far")
+            raise AssertionError(f"*****\n{component.name} is large\nby far")
         if self.name == "is_found" and component.kind == "sampler":
             raise KeyError("lost")
 
@@ -55,6 +55,10 @@ class TestWithThreeChecks:
             "2 components: 3 checks passed, 3 failed",
         ]
 
+    def test_names_the_checks_if_asked(self, run):
+        lines = run("check", "hug", "--verbose").lines
+        assert lines[1:4] == ["    is_small: passed", "    is_found: passed", "    warns: passed"]
+
     def test_json_is_all_there_is_on_stdout(self, run):
         result = run("check", "sampler:twice", "--json")
         assert result.exit_code == 1
@@ -62,6 +66,7 @@ class TestWithThreeChecks:
             {
                 "component": "acme:twice",
                 "kind": "sampler",
+                "checks": ["is_small", "is_found", "warns"],
                 "passed": 1,
                 "failed": [
                     {"check": "is_small", "error": "twice is large"},

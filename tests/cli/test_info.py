@@ -33,7 +33,7 @@ def test_tells_everything_about_a_loss(run):
         "  y       (n,) encoded targets\n"
         "\n"
         "references\n"
-        '  Zhu, Ying, Yang. "Label distributionally robust losses for multi-class classification: consistency, '
+        '  [1]  Zhu, Ying, Yang. "Label distributionally robust losses for multi-class classification: consistency, '
         'robustness and adaptivity". ICML 2023.\n'
         "\n"
         "example\n"
@@ -106,6 +106,9 @@ class TestOnThreePlugins:
         assert "aliases        double" in lines
         assert "predict_proba  none: set calibrate=" in lines
         assert "formula        guess" in lines
+
+    def test_the_markup_of_docstrings_is_not_shown(self, run):
+        assert "              A temperature, see [1] on tau." in run("info", "core:twice").lines
 
     def test_says_which_facts_the_user_gives(self, run):
         wish = "  teacher  (N, k) logits of a teacher; you give it: fit(X, y, teacher=...)"

@@ -1,5 +1,6 @@
 """The command line as a process, and what it says when something is wrong."""
 
+import os
 import subprocess
 import sys
 import warnings
@@ -13,8 +14,8 @@ from sklearnloss.exceptions import PluginWarning
 COMMANDS = ["list", "info", "plugins", "check", "new-plugin"]
 
 
-def python(*arguments):
-    return subprocess.run([sys.executable, *arguments], capture_output=True, text=True, timeout=120)
+def python(*arguments, env=None):
+    return subprocess.run([sys.executable, *arguments], capture_output=True, text=True, timeout=120, env=env)
 
 
 def test_help_imports_neither_torch_nor_sklearn():
@@ -49,6 +50,13 @@ def test_an_unknown_name_is_one_line_on_stderr_and_status_2():
     done = python("-m", "sklearnloss", "info", "lrd")
     assert (done.returncode, done.stdout) == (2, "")
     assert done.stderr == "error: unknown component 'lrd'; did you mean 'ldr'? (sklearnloss list)\n"
+
+
+def test_a_terminal_without_a_sign_shows_another_one():
+    env = os.environ | {"PYTHONIOENCODING": "ascii", "FORCE_COLOR": "1", "COLUMNS": "50"}
+    done = python("-m", "sklearnloss", "list", "loss", env=env)
+    assert (done.returncode, done.stderr) == (0, "")
+    assert "cross_entropy" in done.stdout
 
 
 @pytest.mark.parametrize("missing", ["typer", "rich"])

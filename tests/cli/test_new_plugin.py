@@ -7,6 +7,7 @@ import pytest
 
 from sklearnloss.cli import new_plugin
 from sklearnloss.cli.new_plugin import render
+from sklearnloss.component import KINDS
 
 ROOT = Path(__file__).parents[2]
 EXAMPLE = ROOT / "plugins" / "sklearnloss-example"
@@ -70,7 +71,7 @@ def test_refuses_a_name_that_names_nothing(run, tmp_path, name):
     assert list(tmp_path.iterdir()) == []
 
 
-@pytest.mark.parametrize("name", ["core", "local", "loss", "sampler", "plugins"])
+@pytest.mark.parametrize("name", ["core", "local", *KINDS])
 def test_refuses_a_name_that_means_something_else(run, tmp_path, name):
     result = run("new-plugin", name, "--dir", tmp_path)
     assert result.exit_code == 2

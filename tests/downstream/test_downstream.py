@@ -62,70 +62,79 @@ def environment(tmp_path_factory):
     return made
 
 
-class TestTwoPlugins:
-    @pytest.fixture(scope="class")
-    def answers(self, environment, tmp_path_factory):
-        return environment.ask("healthy", ACME_TRACE=str(tmp_path_factory.mktemp("trace") / "imported"))
+@pytest.fixture(scope="module")
+def answers(environment, tmp_path_factory):
+    return environment.ask("healthy", ACME_TRACE=str(tmp_path_factory.mktemp("trace") / "imported"))
 
-    def test_components_are_found(self, answers):
-        assert answers["found"] == [
-            "loss acme:acme_margin 0.1.0",
-            "loss acme:acme_masked 0.1.0",
-            "sampler acme:acme_turns 0.1.0",
+
+def test_a_plugin_is_found_through_its_entry_point(answers):
+    assert answers["found"] == [
+        "loss acme:acme_margin 0.1.0",
+        "loss acme:acme_masked 0.1.0",
+        "sampler acme:acme_turns 0.1.0",
+    ]
+
+
+def test_a_plugin_is_imported_at_the_first_look_up_and_not_before(answers):
+    assert (answers["imported_early"], answers["imported"]) == (False, True)
+
+
+def test_the_broken_one_is_warned_of_once_by_name_distribution_version_and_reason(answers):
+    assert answers["warnings"] == [
+        [
+            "PluginWarning",
+            "plugin 'broken' (acme-broken 0.1.0) was not loaded: No module named 'a_missing_dependency'",
         ]
+    ]
 
-    def test_a_plugin_is_imported_at_the_first_look_up_and_not_before(self, answers):
-        assert (answers["imported_early"], answers["imported"]) == (False, True)
 
-    def test_the_broken_one_is_warned_of_once_by_name_distribution_version_and_reason(self, answers):
-        assert answers["warnings"] == [
-            [
-                "PluginWarning",
-                "plugin 'broken' (acme-broken 0.1.0) was not loaded: No module named 'a_missing_dependency'",
-            ]
-        ]
+def test_a_loss_trains_by_its_name_and_by_its_full_name(answers):
+    assert answers["score"] > 0.9
+    assert answers["same_by_full_name"]
 
-    def test_a_loss_trains_by_its_name_and_by_its_full_name(self, answers):
-        assert answers["score"] > 0.9
-        assert answers["same_by_full_name"]
 
-    def test_a_grid_over_its_parameter_runs_in_two_processes(self, answers):
-        assert len(answers["grid"]) == 2
-        assert min(answers["grid"]) > 0.8
+def test_a_grid_over_its_parameter_runs_in_two_processes(answers):
+    assert len(answers["grid"]) == 2
+    assert min(answers["grid"]) > 0.8
 
-    def test_a_sampler_is_used_by_name(self, answers):
-        assert answers["sampler"] > 0.9
 
-    def test_a_fact_of_its_own_reaches_its_loss_through_fit(self, answers):
-        assert answers["masked"] > 0.9 > 0.7 > answers["trusting"]
+def test_a_sampler_is_used_by_name(answers):
+    assert answers["sampler"] > 0.9
 
-    def test_a_missing_fact_says_how_to_give_it(self, answers):
-        assert answers["without_mask"] == [
-            "MissingFactError",
-            "loss 'acme_masked' needs 'mask', an array with one row per sample: fit(X, y, mask=...)",
-        ]
 
-    def test_the_command_line_shows_both(self, environment):
-        done = environment.run("-m", "sklearnloss", "plugins", "--json")
-        assert done.stderr == ""
-        core, acme, broken = (p for p in json.loads(done.stdout) if p["name"] in ("core", "acme", "broken"))
-        assert (core["name"], core["status"]) == ("core", "loaded")
-        assert acme == {
-            "name": "acme", "distribution": "acme-healthy", "version": "0.1.0", "status": "loaded", "components": 3,
-            "reason": "",
-        }  # fmt: skip
-        assert broken == {
-            "name": "broken", "distribution": "acme-broken", "version": "0.1.0", "status": "broken", "components": 0,
-            "reason": "No module named 'a_missing_dependency'",
-        }  # fmt: skip
+def test_a_fact_of_its_own_reaches_its_loss_through_fit(answers):
+    assert answers["masked"] > 0.9 > 0.7 > answers["trusting"]
 
-    def test_it_conforms(self, environment):
-        done = environment.run("-m", "sklearnloss", "check", "--plugin", "acme", check=False)
-        assert done.returncode == 0, done.stdout
-        assert re.fullmatch(r"3 components: \d\d checks passed, 0 failed", done.stdout.splitlines()[-1])
-        assert done.stderr == (
-            "warning: plugin 'broken' (acme-broken 0.1.0) was not loaded: No module named 'a_missing_dependency'\n"
-        )
+
+def test_a_missing_fact_says_how_to_give_it(answers):
+    assert answers["without_mask"] == [
+        "MissingFactError",
+        "loss 'acme_masked' needs 'mask', an array with one row per sample: fit(X, y, mask=...)",
+    ]
+
+
+def test_the_command_line_shows_the_sound_and_the_broken_one(environment):
+    done = environment.run("-m", "sklearnloss", "plugins", "--json")
+    assert done.stderr == ""
+    core, acme, broken = (p for p in json.loads(done.stdout) if p["name"] in ("core", "acme", "broken"))
+    assert (core["name"], core["status"]) == ("core", "loaded")
+    assert acme == {
+        "name": "acme", "distribution": "acme-healthy", "version": "0.1.0", "status": "loaded", "components": 3,
+        "reason": "",
+    }  # fmt: skip
+    assert broken == {
+        "name": "broken", "distribution": "acme-broken", "version": "0.1.0", "status": "broken", "components": 0,
+        "reason": "No module named 'a_missing_dependency'",
+    }  # fmt: skip
+
+
+def test_its_components_conform(environment):
+    done = environment.run("-m", "sklearnloss", "check", "--plugin", "acme", check=False)
+    assert done.returncode == 0, done.stdout
+    assert re.fullmatch(r"3 components: \d\d checks passed, 0 failed", done.stdout.splitlines()[-1])
+    assert done.stderr == (
+        "warning: plugin 'broken' (acme-broken 0.1.0) was not loaded: No module named 'a_missing_dependency'\n"
+    )
 
 
 def test_a_disabled_plugin_is_not_imported(environment, tmp_path):

@@ -4,7 +4,7 @@ from sklearn.utils.estimator_checks import check_estimator
 from sklearnloss import LossClassifier
 
 
-@pytest.mark.parametrize("loss", ["cross_entropy", "ldr"])
+@pytest.mark.parametrize("loss", ["cross_entropy", "ldr", "focal", "gce", "bce"])
 def test_a_classifier_with_default_parameters_passes_every_check_of_scikit_learn(loss):
     results = check_estimator(LossClassifier(loss), on_fail=None, on_skip=None)
     failed = {r["check_name"]: r["exception"] for r in results if r["status"] == "failed"}

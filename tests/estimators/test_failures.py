@@ -54,7 +54,9 @@ def failing(model, X, y):
 
 def test_a_formula_that_leaves_the_numbers_is_named_with_epoch_and_batch(quick, blobs):
     message = failing(quick(bad_formula, batch_size=30), *blobs)
-    assert message.startswith("epoch 3, batch 1 of 3: term 'bad_formula' is inf. Likely cause: loss 'bad_formula' itself ")
+    assert message.startswith(
+        "epoch 3, batch 1 of 3: term 'bad_formula' is inf. Likely cause: loss 'bad_formula' itself "
+    )
     assert "itself is inf on this batch at finite outputs" in message
     assert message.endswith("check its parameters and its facts. The weights of epoch 2 were kept.")
 
@@ -80,7 +82,9 @@ def test_a_rate_that_is_too_high_is_named(quick, overlapping):
 
 def test_a_failure_at_the_last_batch_of_an_epoch_is_seen_in_the_weights(quick, blobs):
     message = failing(quick(bad_gradient, batch_size=1000), *blobs)
-    assert message.startswith("epoch 3, batch 1 of 1: the weights are no longer finite. Likely cause: the gradient of loss")
+    assert message.startswith(
+        "epoch 3, batch 1 of 1: the weights are no longer finite. Likely cause: the gradient of loss"
+    )
 
 
 def test_inputs_that_overflow_in_the_net_are_named(quick, blobs):
@@ -183,7 +187,7 @@ def test_an_interruption_takes_the_state_of_a_loss_back_too(quick, blobs):
 def test_an_error_of_a_loss_is_raised_as_it_is_and_keeps_the_last_epoch_too(quick, blobs):
     X, y = blobs
     model = quick(steps_of(3, 8, ZeroDivisionError("mine")), batch_size=30)
-    with pytest.raises(ZeroDivisionError, match="^mine$"):
+    with pytest.raises(ZeroDivisionError, match=r"^mine$"):
         model.fit(X, y)
     assert torch.equal(parameters(model), parameters(quick(batch_size=30, max_epochs=2).fit(X, y)))
 
@@ -203,7 +207,10 @@ def test_a_warm_start_after_an_interruption_goes_on(quick, blobs):
 @pytest.mark.parametrize(
     ("function", "message"),
     [
-        (lambda logits, y: cross_entropy(logits, y), r"returned a tensor of shape \(\) for 90 rows, but its unit is 'row'; "),
+        (
+            lambda logits, y: cross_entropy(logits, y),
+            r"returned a tensor of shape \(\) for 90 rows, but its unit is 'row'; ",
+        ),
         (lambda logits, y: logits.sum(1)[:5], r"returned a tensor of shape \(5,\) for 90 rows"),
         (lambda logits, y: 1.0, "must return a tensor, got float"),
     ],

@@ -6,7 +6,7 @@ from sklearn.base import clone
 from torch import nn
 from torch.nn.functional import cross_entropy
 
-from sklearnloss import Loss, loss
+from sklearnloss import Loss, Reduction, loss, reduction
 from sklearnloss.exceptions import TaskError
 
 
@@ -29,6 +29,19 @@ class Counting(nn.Module):
         if self.training:
             self.calls += 1
         return cross_entropy(self.scale * logits, y, reduction="none")
+
+
+@reduction("slow")
+class Slow(nn.Module):
+    """The mean, which counts its calls."""
+
+    def __init__(self, *, keep: float = 0.5):
+        super().__init__()
+        self.register_buffer("calls", torch.zeros((), dtype=torch.int64))
+
+    def forward(self, values, weights):
+        self.calls += int(self.training)
+        return (values * weights).mean()
 
 
 @loss("remembering", task="multiclass")
@@ -197,6 +210,14 @@ def test_a_loss_keeps_its_state_over_calls(quick, blobs):
     assert state.scale.item() != scale
     model.partial_fit(X, y)
     assert state.calls == 5
+
+
+def test_a_reduction_keeps_its_state_over_calls(quick, blobs):
+    X, y = blobs
+    model = quick(reduction=Reduction(Slow, keep=0.5), batch_size=1000).partial_fit(X, y).partial_fit(X, y)
+    assert model.net_.criterion_.terms[0].reduction.calls == 2
+    model.set_params(reduction__keep=0.25).partial_fit(X, y)
+    assert model.net_.criterion_.terms[0].reduction.calls == 1
 
 
 def test_a_loss_with_other_parameters_or_facts_begins_anew(quick, blobs):

@@ -82,14 +82,6 @@ class Blurring:
         return {**batch, "X": hidden}
 
 
-@mode("averaging")
-class Averaging:
-    """End with the average of the weights after each epoch."""
-
-    def around_fit(self, fit, X, y):
-        fit()
-
-
 @loss("counting_calls", task="multiclass")
 class CountingCalls(torch.nn.Module):
     def __init__(self):
@@ -198,7 +190,10 @@ def test_mixed_labels_are_learned_too(quick, labels):
 @pytest.mark.parametrize(
     ("spec", "message"),
     [
-        (Loss("cross_entropy") + Loss("supcon"), "^loss 'supcon' has the unit 'anchor' and cannot be trained on mixed row"),
+        (
+            Loss("cross_entropy") + Loss("supcon"),
+            "^loss 'supcon' has the unit 'anchor' and cannot be trained on mixed row",
+        ),
         ("kd", "^loss 'kd' names 'teacher', a value per row, and cannot be trained on mixed rows; leave mixup out$"),
     ],
 )
@@ -238,7 +233,9 @@ def viewed(weights=None, teacher=None):
     )
     backbone = torch.nn.Linear(3, 2)
     torch.nn.init.ones_(backbone.weight)
-    net = LossNet(Network(backbone, torch.nn.Identity()), Criterion([term]), optimizer=torch.optim.SGD, lr=1e-12, max_epochs=1)
+    net = LossNet(
+        Network(backbone, torch.nn.Identity()), Criterion([term]), optimizer=torch.optim.SGD, lr=1e-12, max_epochs=1
+    )
     return net.initialize(), batches
 
 

@@ -120,9 +120,18 @@ def test_an_estimator_with_an_own_module_pickles(quick, blobs):
 @pytest.mark.parametrize(
     ("module", "message"),
     [
-        (lambda n_features, n_outputs: nn.Linear(n_features, 5), r"takes n_outputs=3 and so must return \(2, 3\) for 2 row"),
-        (nn.Linear(9, 5), r"^module Linear failed on 2 rows of shape \(4,\): mat1 and mat2 shapes cannot be multiplied"),
-        (nn.Unflatten(1, (2, 2)), r"must return features of shape \(n, h\), got \(2, 2, 2\) for 2 rows; end it with nn.Fl"),
+        (
+            lambda n_features, n_outputs: nn.Linear(n_features, 5),
+            r"takes n_outputs=3 and so must return \(2, 3\) for 2 row",
+        ),
+        (
+            nn.Linear(9, 5),
+            r"^module Linear failed on 2 rows of shape \(4,\): mat1 and mat2 shapes cannot be multiplied",
+        ),
+        (
+            nn.Unflatten(1, (2, 2)),
+            r"must return features of shape \(n, h\), got \(2, 2, 2\) for 2 rows; end it with nn.Fl",
+        ),
         (lambda n_features: "no module", "must make an nn.Module, got str"),
         (3, "^module must be None, an nn.Module, or a class or factory of one, got 3$"),
         (nn.GRU(4, 3), "^module GRU must return a tensor, got tuple$"),
@@ -134,12 +143,14 @@ def test_a_module_that_does_not_fit_is_refused_with_the_shape_it_should_have(qui
 
 
 def test_a_complete_module_has_no_features_for_a_loss_to_look_at(quick, blobs):
-    with pytest.raises(TaskError, match="^the module is complete .* give a backbone without n_outputs$"):
+    with pytest.raises(TaskError, match=r"^the module is complete .* give a backbone without n_outputs$"):
         quick(Loss("cross_entropy") + Loss("supcon"), module=Complete).fit(*blobs)
 
 
 def test_a_complete_module_has_no_head_weight_either(quick, blobs):
-    with pytest.raises(MissingFactError, match=r"^loss 'headed' needs 'head_weight' \(\(k, h\) weight of the head\), whi"):
+    with pytest.raises(
+        MissingFactError, match=r"^loss 'headed' needs 'head_weight' \(\(k, h\) weight of the head\), whi"
+    ):
         quick(headed, module=Complete).fit(*blobs)
 
 
@@ -148,7 +159,9 @@ def test_a_complete_module_has_no_head_weight_either(quick, blobs):
 
 def test_the_role_of_the_loss_decides_the_head(quick, two_blobs, labels):
     X, y = two_blobs
-    heads = {name: quick(name, max_epochs=1).fit(X, y).net_.module_.head for name in ("ldr", "bce", "arcface", hidden_ce)}
+    heads = {
+        name: quick(name, max_epochs=1).fit(X, y).net_.module_.head for name in ("ldr", "bce", "arcface", hidden_ce)
+    }
     assert [type(head) for head in heads.values()] == [LinearHead, ScoreHead, CosineHead, HiddenHead]
     assert type(quick("asl", max_epochs=1).fit(*labels).net_.module_.head) is LinearHead
 
@@ -203,7 +216,9 @@ def test_prototypes_are_missing_where_the_head_is_linear(quick, blobs):
     def wanting(logits, y, *, prototypes):
         return logits.sum(1)
 
-    with pytest.raises(MissingFactError, match=r"^loss 'wanting' needs 'prototypes' \(.*\), which LossClassifier does not"):
+    with pytest.raises(
+        MissingFactError, match=r"^loss 'wanting' needs 'prototypes' \(.*\), which LossClassifier does not"
+    ):
         quick(wanting).fit(*blobs)
 
 

@@ -115,7 +115,7 @@ def test_held_out_rows_have_every_class_and_move_no_moment(quick, overlapping):
 
 def test_too_few_rows_to_hold_out_are_named(quick, blobs):
     X, y = blobs
-    with pytest.raises(ValueError, match="^early_stopping needs rows to hold out, but there are only 2$"):
+    with pytest.raises(ValueError, match=r"^early_stopping needs rows to hold out, but there are only 2$"):
         quick(early_stopping=True, validation_fraction=0.99).fit(X[[0, 1]], y[[0, 1]])
 
 
@@ -186,7 +186,6 @@ def test_a_cosine_head_belongs_to_the_parameters_of_the_loss(quick, blobs):
 @pytest.mark.parametrize(
     "optimizer",
     ["adam", "adamw", "sgd", torch.optim.RMSprop, functools.partial(torch.optim.SGD, momentum=0.9, nesterov=True)],
-    ids=str,
 )
 def test_optimizers_learn(quick, blobs, optimizer):
     model = quick(optimizer=optimizer, max_epochs=60, batch_size=30).fit(*blobs)

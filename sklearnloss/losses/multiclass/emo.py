@@ -9,7 +9,7 @@ from sklearnloss.typing import Labels, Logits, PerRow
 
 # 1. As in the authors' code, the mean cost enters the ratio with p_y added: the ratio CE / V of the bare mean cost
 #    explodes as p_y -> 1, the shifted one vanishes with CE.
-@loss("emo", task="multiclass")
+@loss("emo", task="multiclass", gradient="surrogate")
 def emo(logits: Logits, y: Labels, *, head_weight: torch.Tensor | None = None) -> PerRow:
     r"""Cross entropy, half of whose pull is given to the mean cosine distance from the true class.
 
@@ -28,15 +28,15 @@ def emo(logits: Logits, y: Labels, *, head_weight: torch.Tensor | None = None) -
     Returns
     -------
     Tensor of shape (n,)
-        One value per row, in [0, inf); that of cross entropy.
+        One value per row, in [0, inf); that of cross entropy, down to half of it where ``V`` is below 1e-10.
 
     Notes
     -----
     .. math:: \ell = \tfrac12 \Big( \mathrm{CE} + \mathrm{sg}\Big[\frac{\mathrm{CE}}{V + 10^{-10}}\Big] V \Big), \quad
         V = \sum_j p_j (1 - \cos(w_j, w_y)) + \mathrm{sg}[p_y], \quad \mathrm{CE} = -\log p_y
 
-    where sg stops the gradient. Equal rows of the weight give half the gradient of cross entropy; orthogonal rows (None)
-    multiply the gradient of cross entropy by ``(1 + CE * p_y) / 2``. O(n k h).
+    where sg stops the gradient. Equal rows of the weight halve the gradient of cross entropy; orthogonal ones (None)
+    multiply it by ``(1 + CE * p_y) / 2``. O(n k h).
 
     References
     ----------

@@ -74,7 +74,7 @@ def acme_turns(y, *, batch_size, rng):
     Examples
     --------
     >>> [y.tolist() for y in acme_turns(np.array([0, 0, 1, 1]), batch_size=4, rng=np.random.default_rng(0))]
-    [[0, 2, 3, 1]]
+    [[2, 0, 1, 3]]
     """
     order = rng.permutation(len(y))
     turn = np.zeros(len(y), dtype=int)
