@@ -147,6 +147,19 @@ class Component:
         return inspect.isclass(self.obj)
 
     @property
+    def prediction_link(self) -> str | Callable[..., Any]:
+        """The link from the head's output: the declared one, else that of the role."""
+        if self.link is not None:
+            return self.link
+        return ROLES[self.role].link if self.role in ROLES else "none"
+
+    @property
+    def gives_probabilities(self) -> bool:
+        """Whether the link leads to probabilities; one that the loss brings itself does."""
+        link = self.prediction_link
+        return LINKS[link].probability if isinstance(link, str) and link in LINKS else True
+
+    @property
     def facts(self) -> frozenset[str]:
         """All facts it may take at a call: positional ones, needs and wishes."""
         return frozenset(name for name in (*self.data, *self.needs, *self.wishes) if name in FACTS)

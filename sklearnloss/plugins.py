@@ -16,7 +16,7 @@ from typing import Any
 import pluggy
 
 from sklearnloss import hookspecs
-from sklearnloss.component import Component
+from sklearnloss.component import KINDS, Component
 from sklearnloss.exceptions import PluginWarning
 from sklearnloss.hookspecs import hookimpl
 
@@ -93,7 +93,7 @@ def load_plugins() -> list[Plugin]:
     core = _collect(manager, CorePlugin(), "core", "sklearnloss", version("sklearnloss"))
     found, seen = [core], {"core"}
     for distribution, entry in _entry_points():
-        plugin = _load(manager, entry, distribution.metadata["Name"], distribution.version, seen)
+        plugin = _load(manager, entry, distribution.metadata["Name"] or "?", distribution.version, seen)
         seen.add(entry.name)
         found.append(plugin)
         if plugin.status == "broken":
@@ -110,13 +110,16 @@ def _entry_points() -> list[tuple[Any, EntryPoint]]:
     for distribution in distributions():
         for entry in distribution.entry_points:
             if entry.group == GROUP:  # the same distribution may stand on the path twice
-                found.setdefault((distribution.metadata["Name"], entry.name), (distribution, entry))
+                name = distribution.metadata["Name"] or "?"
+                found.setdefault((name, entry.name), (distribution, entry))
     return [found[key] for key in sorted(found, key=lambda k: (k[1], k[0]))]
 
 
 def _load(manager: pluggy.PluginManager, entry: EntryPoint, distribution: str, ver: str, seen: set[str]) -> Plugin:
     if entry.name in disabled():  # before its import
         return Plugin(entry.name, distribution, ver, reason="disabled by SKLEARNLOSS_DISABLE")
+    if entry.name == "local" or entry.name in KINDS or ":" in entry.name:
+        return Plugin(entry.name, distribution, ver, reason=f"a plugin cannot be called {entry.name!r}")
     if entry.name in seen:
         return Plugin(entry.name, distribution, ver, reason=f"another plugin is called {entry.name!r}")
     try:
@@ -125,22 +128,25 @@ def _load(manager: pluggy.PluginManager, entry: EntryPoint, distribution: str, v
         if wanted > hookspecs.API_VERSION:
             raise ImportError(f"it needs version {wanted} of the plugin interface, this is {hookspecs.API_VERSION}")
         return _collect(manager, module, entry.name, distribution, ver)
-    except Exception as error:  # whatever a stranger's import raises
+    except (Exception, SystemExit) as error:  # whatever a stranger's import raises
         if manager.get_plugin(entry.name) is not None:
             manager.unregister(name=entry.name)
         return Plugin(entry.name, distribution, ver, reason=f"{_words(error)}")
 
 
-def _words(error: Exception) -> str:
+def _words(error: BaseException) -> str:
     return str(error) if isinstance(error, ImportError) else f"{type(error).__name__}: {error}"
 
 
 def _collect(manager: pluggy.PluginManager, module: Any, name: str, distribution: str, ver: str) -> Plugin:
     manager.register(module, name=name)
     others = [p for p in manager.get_plugins() if p is not module]
-    results = manager.subset_hook_caller("sklearnloss_components", remove_plugins=others)()
-    if not results:
+    caller = manager.subset_hook_caller("sklearnloss_components", remove_plugins=others)
+    if not caller.get_hookimpls():
         raise TypeError("it has no function 'sklearnloss_components' marked with sklearnloss.hookimpl")
+    results = caller()
+    if not results:
+        raise TypeError("its 'sklearnloss_components' returned nothing; it must return a list")
     components: dict[tuple[str, str], Component] = {}
     for obj in results[0]:
         component = getattr(obj, "component", None)

@@ -80,6 +80,9 @@ class Registry:
         if other:
             message += f"; it is {with_article(other[0])}"
         message += f" ({len(self.components(kind))} are registered: sklearnloss list)"
+        for plugin in self._plugins or ():
+            if plugin.reason and name.startswith(f"{plugin.name}:"):
+                message += f"; plugin {plugin.name!r} was not loaded: {plugin.reason}"
         if multiprocessing.parent_process() is not None:
             message += (
                 ". Names given to sklearnloss.register live in one process: pass the function itself, or install it "
@@ -116,7 +119,7 @@ def components(kind: str | None = None) -> list[Component]:
     True
     """
     if kind is not None and kind not in KINDS:
-        raise UnknownNameError(f"unknown kind {kind!r}{did_you_mean(kind, KINDS)}; there are {', '.join(KINDS)}")
+        raise UnknownNameError(f"unknown kind {kind!r}{did_you_mean(kind, KINDS)} (there are {', '.join(KINDS)})")
     return registry.components(kind)
 
 

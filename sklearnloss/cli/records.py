@@ -55,14 +55,10 @@ def link_of(component: "Component") -> tuple[str | None, bool | None]:
     The first is None where nothing is predicted, the second also where no classes are.
     """
     from sklearnloss.facts import ROLES
-    from sklearnloss.functional.links import LINKS
 
     role = ROLES.get(component.role)
     if component.kind != "loss" or role is None or role.head == "none":
         return None, None
-    link = role.link if component.link is None else component.link
+    link = component.prediction_link
     name = link if isinstance(link, str) else str(getattr(link, "__name__", "its own"))
-    if role.name in ("prediction", "columns"):
-        return name, None
-    own = not isinstance(link, str) or link not in LINKS  # a function or a method that the loss brings
-    return name, own or LINKS[link].probability
+    return name, None if role.name in ("prediction", "columns") else component.gives_probabilities

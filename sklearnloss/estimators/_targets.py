@@ -56,8 +56,10 @@ class ClassTargets:
         ValueError
             If y is continuous or has one class, or the given classes do not fit.
         """
-        check_classification_targets(y)
-        if type_of_target(y) == "multilabel-indicator":
+        found_type = type_of_target(y, input_name="y")
+        if found_type not in ("binary", "multiclass"):  # the others, and those that cannot be learnt
+            check_classification_targets(y)
+        if found_type == "multilabel-indicator":
             if class_order is not None:
                 raise TaskError("class_order is for classes; y has several labels per row")
             labels = np.arange(y.shape[1])
@@ -108,8 +110,9 @@ class ClassTargets:
             return matrix.astype(np.int64)
         values = column_or_1d(y, warn=True)
         place = np.clip(np.searchsorted(self.classes, values), 0, self.n_classes - 1)
-        if (unknown := np.setdiff1d(values, self.classes)).size:
-            raise ValueError(f"y holds {unknown.tolist()}, which are not among the classes {self.classes.tolist()}")
+        if (strange := self.classes[place] != values).any():
+            unknown = np.unique(values[strange]).tolist()
+            raise ValueError(f"y holds {unknown}, which are not among the classes {self.classes.tolist()}")
         return np.argsort(self.order)[place]
 
     def by_class(self, columns: np.ndarray) -> np.ndarray:

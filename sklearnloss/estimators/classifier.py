@@ -22,7 +22,6 @@ from sklearnloss.estimators._calibration import Calibration
 from sklearnloss.estimators._rows import BY_CLASS, check_row_facts
 from sklearnloss.estimators._targets import ClassTargets
 from sklearnloss.exceptions import FactError, SklearnLossError, TaskError
-from sklearnloss.facts import ROLES
 from sklearnloss.functional.links import LINKS, Link
 from sklearnloss.spec import Choice, choose
 from sklearnloss.training.backbone import ACTIVATIONS, as_tensor, build_network, moments
@@ -41,18 +40,13 @@ COUNTED = frozenset({"index", "n_samples", "y_train"})
 def _link(estimator: "LossClassifier") -> Link:
     """Return the link of the first term, with the hyperparameters that it names."""
     name, choice = estimator._head_term()
-    link = _declared_link(choice)
+    link = choice.component.prediction_link
     if isinstance(link, str) and link not in LINKS:
         return Link(lambda output: estimator.net_.criterion_.by_name[name].linked(link, output), probability=True)
     known = LINKS[link] if isinstance(link, str) else Link(link, probability=True)
     values = choice.all_params() | getattr(estimator, "_kept_facts", {})
     named = {n: values[n] for n in _keywords(known.function) if n in values}
     return Link(functools.partial(known.function, **named), known.probability) if named else known
-
-
-def _declared_link(choice: Choice) -> str | Callable[..., Any]:
-    link = choice.component.link
-    return ROLES[choice.component.role].link if link is None else link
 
 
 def _keywords(function: Callable[..., Any]) -> list[str]:
@@ -576,7 +570,7 @@ class LossClassifier(ClassifierMixin, NetEstimator):  # type: ignore[misc]
     def _criterion(self, rows: Rows, terms: Mapping[str, Choice], network: Any, facts: dict[str, Any]) -> Criterion:
         components = [*(c.component for c in terms.values()), choose("reduction", self.reduction).component]
         named = {n for c in components for n in (*c.fit_needs, *c.needs, *c.wishes)}
-        link = _declared_link(self._head_term()[1])
+        link = self._head_term()[1].component.prediction_link
         named |= set() if isinstance(link, str) else {*_keywords(link)}
         bound = self._bind(
             terms,

@@ -246,7 +246,7 @@ def link_gives_what_it_promises(component: Component) -> None:
     for case in cases(component):
         result = function(case.output, **named)
         assert bool(torch.isfinite(result).all()), f"{case.name}: the link is not finite"
-        if not _is_probability(component):
+        if not component.gives_probabilities:
             continue
         assert bool(((result >= 0) & (result <= 1)).all()), f"{case.name}: the link leaves [0, 1]"
         if component.role in ("logits", "cosines"):
@@ -372,15 +372,10 @@ def _same_state(a: dict[str, Tensor], b: dict[str, Tensor], words: str) -> None:
 
 
 def _link_function(component: Component) -> Callable[..., Tensor] | None:
-    link = component.link if component.link is not None else ROLES[component.role].link if component.role else "none"
+    link = component.prediction_link
     if not isinstance(link, str):
         return link
     return LINKS[link].function if link in LINKS else None
-
-
-def _is_probability(component: Component) -> bool:
-    link = component.link if component.link is not None else ROLES[component.role].link
-    return not isinstance(link, str) or (link in LINKS and LINKS[link].probability)
 
 
 def _named_by(function: Callable[..., Any] | None) -> set[str]:

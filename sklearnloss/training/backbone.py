@@ -38,7 +38,7 @@ class Standardize(nn.Module):
 
     def forward(self, X: Tensor) -> Tensor:
         """Return X standardised by column."""
-        return (X - self.mean) * self.factor
+        return (X - self.mean).mul_(self.factor)  # in place: one block of memory less
 
 
 class Network(nn.Module):
@@ -214,8 +214,8 @@ def as_tensor(array: np.ndarray, dtype: torch.dtype, device: str = "cpu") -> Ten
         return torch.as_tensor(np.ascontiguousarray(array), dtype=dtype, device=device)
 
 
-def row_chunks(X: Any, elements: int = 1 << 22) -> Iterator[slice]:
-    """Yield slices of rows that hold about ``elements`` numbers each."""
+def row_chunks(X: Any, elements: int = 1 << 19) -> Iterator[slice]:
+    """Yield slices of rows that hold about ``elements`` numbers each: two megabytes in float32, which a cache holds."""
     rows = max(256, elements // max(1, int(np.prod(X.shape[1:]))))
     for start in range(0, X.shape[0], rows):
         yield slice(start, min(start + rows, X.shape[0]))
