@@ -1,6 +1,7 @@
 """Every row once an epoch, in random order."""
 
 from collections.abc import Iterator
+from itertools import pairwise
 
 import numpy as np
 
@@ -34,7 +35,10 @@ def shuffle(y: np.ndarray, *, batch_size: int, rng: np.random.Generator) -> Iter
     Examples
     --------
     >>> [len(rows) for rows in shuffle(np.zeros(10), batch_size=4, rng=np.random.default_rng(0))]
-    [4, 3, 3]
+    [3, 3, 4]
     """
     order = rng.permutation(len(y))
-    yield from np.array_split(order, -(-len(order) // batch_size))
+    batches = -(-len(order) // batch_size)
+    edges = np.arange(batches + 1) * len(order) // batches
+    for start, stop in pairwise(edges.tolist()):
+        yield order[start:stop]

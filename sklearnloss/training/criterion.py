@@ -309,9 +309,13 @@ class Criterion(nn.Module):
         self.parts: dict[str, Tensor] = {}
 
     def forward(self, output: Tensor, facts: Facts) -> Tensor:
-        """Return the sum of the terms."""
+        """Return the sum of the terms, and keep them apart in ``parts``."""
         parts = self.split(output, facts)
         self.parts = {name: value.detach() for name, value in parts.items()}
+        return self.total(parts)
+
+    def total(self, parts: Mapping[str, Tensor]) -> Tensor:
+        """Return the sum of the terms, each times its ``coef``."""
         total = None
         for term in self.terms:
             value = parts[term.name] if term.coef == 1.0 else term.coef * parts[term.name]

@@ -48,14 +48,17 @@ class Closure:
         for parameter in net.parameters_:  # what zero_grad does, without its profiler hooks
             parameter.grad = None
         with self._state_moves_once():
-            loss = net.forward_batch(self.batch)
-        loss.backward()  # type: ignore[no-untyped-call]
+            output, facts = net.outputs(self.batch)
+            parts = net.criterion_.split(output, facts)
+            loss = net.criterion_.total(parts)
+        loss.backward()
         if net.max_grad_norm is not None:
             nn.utils.clip_grad_norm_(net.parameters_, net.max_grad_norm)
         if net.gradient_watchers:
             net.notify_gradients(self.batch)
         if self.first is None:
-            self.first, self.parts = loss.detach(), net.criterion_.parts
+            self.first = loss.detach()
+            self.parts = {name: value.detach() for name, value in parts.items()}
         return loss
 
     def terms(self) -> dict[str, Tensor]:
@@ -210,11 +213,6 @@ class LossNet(NeuralNet):  # type: ignore[misc]
             facts = {**facts, "epoch": self.epoch_, "step": self.step_}
         return (output.float() if self.autocast else output), facts
 
-    def forward_batch(self, batch: Batch) -> Tensor:
-        """Return the loss of a batch, with its graph."""
-        output, facts = self.outputs(batch)
-        return self.criterion_(output, facts)
-
     def _autocast(self) -> AbstractContextManager[Any]:
         return torch.autocast(torch.device(self.device).type, torch.bfloat16) if self.autocast else nullcontext()
 
@@ -225,7 +223,7 @@ class LossNet(NeuralNet):  # type: ignore[misc]
             self.mode.step(closure, self.optimizer_)
         else:
             self.optimizer_.step(closure)
-        self.step_ += 1
+        self.__dict__["step_"] += 1  # past skorch's __setattr__, which looks for modules at each step
         assert closure.first is not None, "the mode or optimizer never asked for the loss"
         return {"loss": closure.first, "parts": closure.parts}
 
@@ -255,6 +253,7 @@ class LossNet(NeuralNet):  # type: ignore[misc]
                 self.notify("on_batch_end", batch=(batch["X"], batch["y"]), training=training, **step)
         if not batch_watchers:
             self.history.new_batch()  # one for the epoch: skorch's Checkpoint asks for the last
+        self.criterion_.parts = parts[-1]
         values = torch.stack(losses).double().cpu().numpy()
         if not np.isfinite(values).all() or not self._weights_finite():
             self._fail(iterator, values, parts)
