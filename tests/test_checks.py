@@ -262,6 +262,16 @@ def test_every_check_has_its_wrong_component():
     assert {check.name for check in CHECKS} == WRONG.keys()
 
 
+def broadcasts(scores, y):
+    return nn.functional.softplus(-(2 * y[:, None] - 1) * scores)
+
+
+def test_rows_broadcast_against_rows_are_caught():
+    check = next(c for c in CHECKS if c.name == "shape_is_that_of_the_unit")
+    with pytest.raises(AssertionError, match=r"did \(n,\) meet \(n, 1\)"):
+        check(declared("loss", broadcasts, task="binary"))
+
+
 def test_state_of_other_rows_is_caught():
     check = next(c for c in CHECKS if c.name == "state_moves_in_training_only")
     with pytest.raises(AssertionError, match="other rows"):

@@ -38,6 +38,9 @@ def shape_is_that_of_the_unit(component: Component) -> None:
         if component.unit in ("row", "anchor", "pair"):
             rows = len(case.output)
             assert len(values) == rows, f"{case.name}: {len(values)} values for {rows} rows"
+        if component.unit == "row" and values.ndim == 2:
+            square = values.shape[0] == values.shape[1] > 1 and values.shape != case.output.shape
+            assert not square, f"{case.name}: a table of {tuple(values.shape)}; did (n,) meet (n, 1)?"
         if valid is not None:
             assert valid.shape == values.shape, f"{case.name}: valid has shape {tuple(valid.shape)}"
             assert bool((valid >= 0).all()), f"{case.name}: valid is negative"

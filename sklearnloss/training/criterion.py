@@ -14,7 +14,6 @@ __all__ = ["Criterion", "Facts", "Term", "binary_target", "missing_fact"]
 
 Facts = dict[str, Any]
 BY_ROW = frozenset({"X", "y", "index", "sample_weight"})  # besides what users give by row
-COUPLED = frozenset({"anchor", "pair", "triplet", "bag", "batch"})
 
 
 def binary_target(role: str) -> bool:
@@ -162,7 +161,7 @@ class Term(nn.Module):
         if self.role == "view_a":
             facts = _first_views(facts)
         values = self._blend(output, facts) if "lam" in facts else self._values(output, facts, facts.get("y"))
-        return self._reduce(values, facts)
+        return self._reduce(values, facts, output)
 
     def _blend(self, output: Tensor, facts: Facts) -> Any:
         """Blend the values for the two labels of a mixed row; state moves at the first call only."""
@@ -213,12 +212,12 @@ class Term(nn.Module):
             named[n] = self.values[key] if key in self.values else getattr(self, key)
         return function(*data, *rest, **named)
 
-    def _reduce(self, values: Any, facts: Facts) -> Tensor:
+    def _reduce(self, values: Any, facts: Facts, output: Tensor) -> Tensor:
         valid = None
         if isinstance(values, tuple):
             values, valid = values
         if not self.checked:
-            self._check(values, facts)
+            self._check(values, facts, output)
         if values.dtype in (torch.float16, torch.bfloat16):
             values = values.float()
         if self.unit == "batch":
@@ -253,7 +252,7 @@ class Term(nn.Module):
             0, facts["bag"], weights
         )
 
-    def _check(self, values: Any, facts: Facts) -> None:
+    def _check(self, values: Any, facts: Facts, output: Tensor) -> None:
         """See once that the result has the shape that the unit promises."""
         if not isinstance(values, Tensor):
             raise TrainingError(f"{self.title} must return a tensor, got {type(values).__name__}")
@@ -264,7 +263,9 @@ class Term(nn.Module):
             "triplet": values.ndim == 1,
             "bag": values.ndim == 1,
         }
-        per_row = values.ndim in (1, 2) and (rows is None or len(values) == rows)
+        # (n,) against (n, 1) broadcasts to (n, n) without a word
+        square = values.ndim == 2 and values.shape[0] == values.shape[1] > 1 and values.shape != output.shape
+        per_row = values.ndim in (1, 2) and not square and (rows is None or len(values) == rows)
         if not wanted.get(self.unit, per_row):
             raise TrainingError(
                 f"{self.title} returned a tensor of shape {tuple(values.shape)} for {rows} rows, but its unit is "
@@ -305,7 +306,6 @@ class Criterion(nn.Module):
         super().__init__()
         self.terms: Sequence[Term] = nn.ModuleList(terms)  # type: ignore[assignment]
         self.names = frozenset().union(*(term.names for term in terms))
-        self.coupled = any(term.unit in COUPLED for term in terms)
         self.parts: dict[str, Tensor] = {}
 
     def forward(self, output: Tensor, facts: Facts) -> Tensor:

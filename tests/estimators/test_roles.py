@@ -5,7 +5,7 @@ from torch import nn
 from torch.nn.functional import binary_cross_entropy_with_logits, cross_entropy
 
 from sklearnloss import Loss, loss
-from sklearnloss.exceptions import MissingFactError, TaskError
+from sklearnloss.exceptions import MissingFactError, TaskError, TrainingError
 from sklearnloss.reductions.mean import mean
 from sklearnloss.spec import choose
 from sklearnloss.training.criterion import Term
@@ -360,8 +360,18 @@ def test_nothing_valid_gives_zero_with_a_gradient():
 
 
 def test_several_values_of_a_row_are_averaged_first():
-    got = reduced(lambda logits, y: VALUES, {"y": torch.arange(3), "sample_weight": WEIGHTS}, unit="row")
-    torch.testing.assert_close(got, (VALUES.mean(1) * WEIGHTS).sum() / 3)
+    pairs = VALUES[:, :2]
+    got = reduced(lambda logits, y: pairs, {"y": torch.arange(3), "sample_weight": WEIGHTS}, unit="row")
+    torch.testing.assert_close(got, (pairs.mean(1) * WEIGHTS).sum() / 3)
+
+
+def broadcasts(scores, y):
+    return torch.nn.functional.softplus(-(2 * y[:, None] - 1) * scores)
+
+
+def test_a_loss_that_broadcasts_rows_against_rows_is_refused(quick, two_blobs):
+    with pytest.raises(TrainingError, match=r"shape \(\d+, \d+\) for \d+ rows, but its unit is 'row'"):
+        quick(broadcasts).fit(*two_blobs)
 
 
 def test_a_regularizer_and_a_loss_on_embeddings_stand_beside_a_head(quick, blobs):
