@@ -317,7 +317,7 @@ def mode(name: str, *, status: Status = "verified", aliases: Iterable[str] = ())
 
 
 def estimator(name: str, *, status: Status = "verified", aliases: Iterable[str] = ()) -> Callable[[T], T]:
-    """Declare an estimator that a key of the catalogue names."""
+    """Declare an estimator that has a short name of its own."""
     return _decorator("estimator", name, {"status": status, "aliases": aliases})
 
 

@@ -76,9 +76,8 @@ class Registry:
     def _unknown(self, kind: str, name: str) -> str:
         known = sorted({key for k, key in self._names if k == kind and self._names[k, key]})
         other = sorted({k for k, key in self._names if key == name and self._names[k, key]})
-        message = f"unknown {kind} {name!r}{did_you_mean(name, known)}"
-        if other:
-            message += f"; it is {with_article(other[0])}"
+        message = f"unknown {kind} {name!r}"
+        message += f"; it is {with_article(other[0])}" if other else did_you_mean(name, known)
         message += f" ({len(self.components(kind))} are registered: sklearnloss list)"
         for plugin in self._plugins or ():
             if plugin.reason and name.startswith(f"{plugin.name}:"):

@@ -7,6 +7,7 @@ from torch.nn import functional as F
 
 from sklearnloss.component import loss
 from sklearnloss.constraints import Positive, Search
+from sklearnloss.exceptions import TaskError
 from sklearnloss.typing import LabelLogits, LabelMatrix, PerRow
 
 
@@ -30,6 +31,11 @@ def decoupled_softmax(
     Tensor of shape (n,)
         Mean over the positives of a row, never negative; zero for rows without positives or without negatives.
 
+    Raises
+    ------
+    TaskError
+        If there is only one label.
+
     Notes
     -----
     .. math:: \ell = \frac{1}{|P|} \sum_{j \in P}
@@ -52,6 +58,11 @@ def decoupled_softmax(
     >>> decoupled_softmax(torch.tensor([[2.0, 1.0, 0.0, -1.0]]), torch.tensor([[1.0, 1.0, 0.0, 0.0]]))
     tensor([0.2887])
     """
+    if label_logits.shape[1] < 2:
+        raise TaskError(
+            "loss 'decoupled_softmax' compares labels of a row and needs two or more, got 1: with one it is always "
+            "zero; choose a loss that judges each label, such as 'asl' or 'bce'"
+        )
     z, positive = label_logits / tau, y > 0  # (n, n_labels)
     rest = torch.logsumexp(z.masked_fill(positive, -torch.inf), dim=1, keepdim=True)  # (n, 1); -inf without negatives
     terms = -F.logsigmoid(z - rest)  # (n, n_labels); log(exp(z) + exp(rest)) - z

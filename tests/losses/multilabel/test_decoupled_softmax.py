@@ -8,6 +8,7 @@ from torch.nn import functional as F
 from torch.testing import assert_close
 
 from sklearnloss import LossClassifier
+from sklearnloss.exceptions import TaskError
 from sklearnloss.losses.multilabel.decoupled_softmax import decoupled_softmax
 
 ROW = torch.tensor([[2.0, 1.0, 0.0, -1.0]], dtype=torch.float64)
@@ -129,3 +130,10 @@ def test_calibration_gives_probabilities_of_labels():
     proba = model.fit(X, y).predict_proba(X)
     assert proba.shape == y.shape
     assert ((proba > 0.5) == y).mean() > 0.75
+
+
+def test_refuses_a_single_label():
+    with pytest.raises(TaskError, match="needs two or more, got 1"):
+        decoupled_softmax(ROW[:, :1], FIRST[:, :1])
+    with pytest.raises(TaskError, match="with one it is always zero"):
+        LossClassifier("decoupled_softmax", max_epochs=1).fit(ROW.T.numpy(), [0, 1, 0, 1])
