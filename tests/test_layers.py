@@ -61,8 +61,10 @@ def faults(module, source):
     for target in imported(source):
         here, there = layer_of(module), layer_of(target)
         upward = there > here and not (here == 6 and target == "sklearnloss")  # the command line reads the version
-        by_name = there == COMPONENTS and target.count(".") > 1
-        beside = here == COMPONENTS and there > 1
+        folder, _, own = target.rpartition(".")
+        shared = own.startswith("_") and module.startswith(f"{folder}.")  # what the components of one folder share
+        by_name = there == COMPONENTS and target.count(".") > 1 and not shared
+        beside = here == COMPONENTS and there > 1 and not shared
         if upward or by_name or beside:
             wrong.append(f"{module} imports {target}")
     return wrong
