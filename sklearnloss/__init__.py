@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from sklearnloss.estimators.classifier import LossClassifier
     from sklearnloss.facts import fact
     from sklearnloss.hookspecs import hookimpl
+    from sklearnloss.metrics.reliability import ReliabilityDisplay
     from sklearnloss.registry import components, register
     from sklearnloss.spec import (
         Calibrator,
@@ -54,6 +55,7 @@ _WHERE = {
     "sklearnloss.estimators.classifier": "LossClassifier",
     "sklearnloss.facts": "fact",
     "sklearnloss.hookspecs": "hookimpl",
+    "sklearnloss.metrics.reliability": "ReliabilityDisplay",
     "sklearnloss.registry": "components register",
     "sklearnloss.spec": (
         "Calibrator Callback Diagnostic Distance Loss Metric Miner Mixup Mode Optimizer Reduction Sampler Selection "
@@ -65,10 +67,10 @@ _MODULE_OF = {name: module for module, names in _WHERE.items() for name in names
 __version__ = "0.1.0"
 __all__ = [
     "Calibrator", "Callback", "Component", "Diagnostic", "Distance", "Loss", "LossClassifier", "Metric", "Miner",
-    "Mixup", "Mode", "Optimizer", "Reduction", "Sampler", "Selection", "Strategy", "Sum", "View", "__version__",
-    "calibrator", "callback", "components", "diagnostic", "distance", "estimator", "fact", "hookimpl", "loss", "metric",
-    "miner", "mixup", "mode", "optimizer", "reduction", "register", "sampler", "selection", "strategy",
-    "view",
+    "Mixup", "Mode", "Optimizer", "Reduction", "ReliabilityDisplay", "Sampler", "Selection", "Strategy", "Sum",
+    "View", "__version__", "calibrator", "callback", "components", "diagnostic", "distance", "estimator", "fact",
+    "hookimpl", "loss", "metric", "miner", "mixup", "mode", "optimizer", "reduction", "register", "sampler",
+    "selection", "strategy", "view",
 ]  # fmt: skip
 
 

@@ -416,7 +416,7 @@ def _split(
         elif rule.facts and argument.name in FACTS:
             (needs if _is_need(who, argument) else wishes).append(argument.name)
         else:
-            parameters.append(_parameter(who, argument, hints, about))
+            parameters.append(_parameter(who, rule, argument, hints, about))
     if rule.first and positional and positional[0] not in rule.first:
         near = did_you_mean(positional[0], rule.first)
         raise ComponentError(
@@ -440,9 +440,11 @@ def _is_need(who: str, argument: inspect.Parameter) -> bool:
     )
 
 
-def _parameter(who: str, argument: inspect.Parameter, hints: dict[str, Any], about: dict[str, str]) -> Parameter:
+def _parameter(
+    who: str, rule: Kind, argument: inspect.Parameter, hints: dict[str, Any], about: dict[str, str]
+) -> Parameter:
     name = argument.name
-    if name in RESERVED or "__" in name or name in FACTS:
+    if name in RESERVED or "__" in name or (rule.facts and name in FACTS):
         raise ComponentError(f"{who}: a hyperparameter cannot be called {name!r}")
     if argument.default is argument.empty:
         raise ComponentError(f"{who}: {name!r} is neither a fact nor has it a default{did_you_mean(name, FACTS)}")
@@ -473,7 +475,7 @@ def _read_init(who: str, rule: Kind, cls: type) -> tuple[tuple[str, ...], tuple[
         elif argument.default is argument.empty and not rule.facts:
             continue  # positional data of an estimator, such as a wrapped estimator
         else:
-            parameters.append(_parameter(who, argument, hints, about))
+            parameters.append(_parameter(who, rule, argument, hints, about))
     return tuple(facts), tuple(parameters)
 
 

@@ -33,6 +33,7 @@ def info(
 def _print(component: "Component") -> None:
     from sklearnloss.cli.show import console, plain, print_fields
     from sklearnloss.cli.usage import usage
+    from sklearnloss.component import KINDS
 
     out = console()
     out.print(f"{component.kind} {component.full_name} {component.version}", style="bold")
@@ -41,7 +42,7 @@ def _print(component: "Component") -> None:
     print_fields(_fields(component))
     sections = {
         "parameters": [_parameter(p) for p in component.parameters],
-        "takes": [(name, _about(name)) for name in component.data],
+        "takes": [(name, _about(name)) for name in component.data if KINDS[component.kind].facts],
         "needs": [(name, _about(name)) for name in (*component.fit_needs, *component.needs)],
         "wishes": [(name, _about(name)) for name in component.wishes],
         "references": [(f"[{i}]", text) for i, text in enumerate(component.references, 1)],

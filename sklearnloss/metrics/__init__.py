@@ -1,0 +1,1 @@
+"""Metrics, one per file: one number from true and predicted values, for scikit-learn's `make_scorer`."""
