@@ -397,7 +397,9 @@ class LossClassifier(ClassifierMixin, NetEstimator):  # type: ignore[misc]
         if self.calibrate is not None:
             part = held_out["calibrate"]
             outputs = self.decision_function(_safe_indexing(given[0], part))
-            self.calibration_ = Calibration(self.calibrate).fit(outputs, y[part], self.classes_, self._part(rows, part))
+            truth = codes if targets.kind == "multilabel" else y  # a sparse y is dense as codes
+            weights = None if rows.weights is None else rows.weights[part]
+            self.calibration_ = Calibration(self.calibrate).fit(outputs, truth[part], self.classes_, weights)
         if context is not None:
             context.call_on_fit_task_end(estimator=self, X=X, y=y, reconstruction_attributes=self._state)
         return self
@@ -448,9 +450,6 @@ class LossClassifier(ClassifierMixin, NetEstimator):  # type: ignore[misc]
             )
             rows.train.sort()
         return parts
-
-    def _part(self, rows: Rows, part: np.ndarray) -> np.ndarray | None:
-        return None if rows.weights is None else rows.weights[part]
 
     def _scorer(self, given: tuple[Any, Any], part: np.ndarray) -> Callable[[], float]:
         scorer = check_scoring(self, self.scoring)

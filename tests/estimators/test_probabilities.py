@@ -2,6 +2,7 @@ import numpy as np
 import pytest
 import sklearn
 import torch
+from scipy.sparse import csr_array
 from sklearn.metrics import log_loss
 from torch.nn.functional import cross_entropy, sigmoid, softmax
 
@@ -251,3 +252,10 @@ def test_two_classes_in_reverse_order_still_score_the_second_one(quick, two_blob
     np.testing.assert_array_equal(model.decision_function(X) > 0, model.predict(X) == "yes")
     if hasattr(model, "predict_proba"):
         np.testing.assert_array_equal(model.predict_proba(X)[:, 1] > 0.5, model.predict(X) == "yes")
+
+
+def test_sparse_labels_are_calibrated_and_watched_like_dense_ones(quick, labels):
+    X, Y = labels
+    params = {"calibrate": "sigmoid", "early_stopping": True, "validation_fraction": 0.3}
+    dense, sparse = (quick("bce", **params).fit(X, y) for y in (Y, csr_array(Y)))
+    np.testing.assert_array_equal(dense.predict_proba(X), sparse.predict_proba(X))
