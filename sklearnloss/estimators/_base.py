@@ -40,7 +40,9 @@ __all__ = ["NetEstimator", "Rows", "Watch", "common_role", "with_callbacks"]
 
 # batch facts that every net supplies; the rest is up to the estimator
 NET_FACTS = frozenset({"y", "X", "features", "index", "epoch", "step", "module", "rng"})
-SAMPLER_FACTS = frozenset({"y", "X", "index"})
+# what samplers and mixups may name besides the facts that users give by row
+SAMPLER_FACTS = frozenset({"y", "X", "index", "epoch", "batch_size", "rng"})
+MIXUP_FACTS = frozenset({"y", "X", "index", "rng"})
 
 
 @dataclass
@@ -136,7 +138,6 @@ class Watch:
         self.task: Any = None
         self.best, self.waited = -np.inf, 0
         self.best_state: list[torch.Tensor] | None = None
-        self.best_epoch = 0
 
     def before_epoch(self, net: LossNet) -> None:
         """Open the epoch's task."""
@@ -168,7 +169,7 @@ class Watch:
         value = self.score()
         net.history.record("valid_score", value)
         if value > self.best:
-            self.best, self.waited, self.best_epoch = value, 0, net.epoch_
+            self.best, self.waited = value, 0
             self.best_state = [t.clone() for t in net.state_tensors()]
             return False
         self.waited += 1
@@ -300,7 +301,8 @@ class NetEstimator(SpecParams, RowFacts, CallbackSupportMixin, BaseEstimator):  
         if weights is not None:
             tensors["sample_weight"] = torch.as_tensor(weights, dtype=dtype, device=device)
         on = chosen.component.role or "y"
-        facts = self._sampler_facts(chosen.component, {*SAMPLER_FACTS, *tensors})
+        facts = self._facts_of(chosen.component, {*SAMPLER_FACTS, *tensors})
+        mixed = () if mixup is None else self._facts_of(mixup.component, {*MIXUP_FACTS, *tensors})
         X = rows.X if hasattr(rows.X, "toarray") else as_tensor(rows.X, dtype, device)
         return Batches(
             X,
@@ -308,19 +310,21 @@ class NetEstimator(SpecParams, RowFacts, CallbackSupportMixin, BaseEstimator):  
             rows=tensors,
             sampler=chosen.build(),
             sampler_on=on,
-            sampler_facts=facts,
+            sampler_facts=tuple(f for f in facts if f not in ("batch_size", "rng")),
+            epoch=net.epoch_,
             batch_size=self.batch_size,
             seed=seed,
             mixup=None if mixup is None else mixup.build(),
+            mixup_facts=tuple(f for f in mixed if f != "rng"),
             dtype=dtype,
             device=device,
             drawn=None if len(rows.drawn) == rows.X.shape[0] else rows.drawn,
         )
 
-    def _sampler_facts(self, component: Component, supplied: set[str]) -> tuple[str, ...]:
-        """Return the facts by keyword that a sampler gets besides ``batch_size`` and ``rng``, which all get."""
+    def _facts_of(self, component: Component, supplied: set[str]) -> tuple[str, ...]:
+        """Return the facts that a component takes by keyword; a need that is not supplied is an error."""
         for need in (*component.data, *component.needs):
-            if need not in supplied | {"batch_size", "rng"}:
+            if need not in supplied:
                 raise MissingFactError(missing_fact(component.title, need, type(self).__name__))
         return tuple(f for f in (*component.needs, *component.wishes) if f in supplied)
 

@@ -513,7 +513,9 @@ class LossClassifier(ClassifierMixin, NetEstimator):  # type: ignore[misc]
         seed = int(rng.integers(2**62))
         few = rows.X[rows.train[:2]]
         example = as_tensor(few.toarray() if hasattr(few, "toarray") else few, dtype)
-        scaler = moments(rows.X, rows.scaling_weights())
+        named = self._named_facts(terms)
+        scaling = self.standardize and self.module is None
+        scaler = moments(rows.X, rows.scaling_weights()) if scaling or "x_scale" in named else None
         with seeded(seed):
             network = build_network(
                 self.module,
@@ -525,13 +527,14 @@ class LossClassifier(ClassifierMixin, NetEstimator):  # type: ignore[misc]
                     "random_state": seed % 2**31,
                 },
                 example=example,
-                scaler=scaler if self.standardize else None,
+                scaler=scaler if scaling else None,
                 hidden=self.hidden_layer_sizes,
                 activation=self.activation,
                 dropout=self.dropout,
                 head=self.head if callable(self.head) else None,
             )
-            criterion = self._criterion(rows, terms, network, self._fit_facts(rows, network, scaler[1], seed))
+            facts = self._fit_facts(rows, network, None if scaler is None else scaler[1], seed)
+            criterion = self._criterion(rows, terms, network, facts)
         if network.complete and "features" in criterion.names:
             raise TaskError(
                 "the module is complete (it takes n_outputs), so a loss on features or embeddings has nothing to look "
@@ -556,9 +559,13 @@ class LossClassifier(ClassifierMixin, NetEstimator):  # type: ignore[misc]
                 f"{self._role_and_width[1]} {self._role_and_width[0]}; set warm_start=False to begin anew"
             )
         seed = int(rng.integers(2**62))
-        facts = self._fit_facts(rows, old.module_, moments(rows.X, rows.scaling_weights())[1], seed)
+        kept = self._kept_facts if same_net else {}
+        wanted = "x_scale" in self._named_facts(terms) - kept.keys()
+        x_scale = moments(rows.X, rows.scaling_weights())[1] if wanted else None
         with seeded(seed):
-            criterion = self._criterion(rows, terms, old.module_, facts | (self._kept_facts if same_net else {}))
+            criterion = self._criterion(
+                rows, terms, old.module_, self._fit_facts(rows, old.module_, x_scale, seed) | kept
+            )
         criterion.take_state(old.criterion_)
         same_parameters = {*map(id, criterion.parameters())} == {*map(id, old.criterion_.parameters())}
         if same_net and same_parameters:
@@ -567,10 +574,6 @@ class LossClassifier(ClassifierMixin, NetEstimator):  # type: ignore[misc]
             self.net_ = self._make_net(old.module_, criterion).go_on_from(old)
 
     def _criterion(self, rows: Rows, terms: Mapping[str, Choice], network: Any, facts: dict[str, Any]) -> Criterion:
-        components = [*(c.component for c in terms.values()), choose("reduction", self.reduction).component]
-        named = {n for c in components for n in (*c.fit_needs, *c.needs, *c.wishes)}
-        link = self._head_term()[1].component.prediction_link
-        named |= set() if isinstance(link, str) else {*_keywords(link)}
         bound = self._bind(
             terms,
             rows=rows,
@@ -578,8 +581,16 @@ class LossClassifier(ClassifierMixin, NetEstimator):  # type: ignore[misc]
             network=network,
             by_label=self._label_facts(rows, facts) if self._targets.kind == "multilabel" else (),
         )
+        named = self._named_facts(terms)
         self._kept_facts = {n: value for n, value in facts.items() if n in named}
         return bound.to(network.dtype)
+
+    def _named_facts(self, terms: Mapping[str, Choice]) -> set[str]:
+        """Return the facts that losses, reduction and link name."""
+        components = [*(c.component for c in terms.values()), choose("reduction", self.reduction).component]
+        link = self._head_term()[1].component.prediction_link
+        by_link = set() if isinstance(link, str) else {*_keywords(link)}
+        return {n for c in components for n in (*c.fit_needs, *c.needs, *c.wishes)} | by_link
 
     @staticmethod
     def _label_facts(rows: Rows, facts: dict[str, Any]) -> list[dict[str, Any]]:
@@ -596,7 +607,7 @@ class LossClassifier(ClassifierMixin, NetEstimator):  # type: ignore[misc]
             for j, (share, count) in enumerate(zip(facts["priors"], facts["class_counts"], strict=True))
         ]
 
-    def _fit_facts(self, rows: Rows, network: Any, x_scale: np.ndarray, seed: int) -> dict[str, Any]:
+    def _fit_facts(self, rows: Rows, network: Any, x_scale: np.ndarray | None, seed: int) -> dict[str, Any]:
         targets = self._targets
         assert rows.y is not None
         weights = rows.scaling_weights()
@@ -611,12 +622,13 @@ class LossClassifier(ClassifierMixin, NetEstimator):  # type: ignore[misc]
             "embedding_dim": getattr(network.head, "in_features", None),
             "priors": torch.as_tensor(weighted / total, dtype=dtype),
             "class_counts": torch.as_tensor(counts, dtype=dtype),
-            "x_scale": torch.as_tensor(x_scale, dtype=dtype),
             "y_train": torch.as_tensor(rows.y),
             "generator": torch.Generator(device=self._device()).manual_seed(seed),
         }
         if targets.kind != "multilabel" and (values := targets.values()) is not None:
             facts["class_values"] = torch.as_tensor(values, dtype=dtype)
+        if x_scale is not None:
+            facts["x_scale"] = torch.as_tensor(x_scale, dtype=dtype)
         if "group" in rows.facts:
             facts["n_groups"] = int(rows.facts["group"].max()) + 1
         return facts
@@ -626,7 +638,7 @@ class LossClassifier(ClassifierMixin, NetEstimator):  # type: ignore[misc]
     def _output(self, X: Any) -> torch.Tensor:
         check_is_fitted(self)
         X = validate_data(self, X, reset=False, accept_sparse="csr", dtype=(np.float64, np.float32))
-        return self.net_.predict_output(X, self.net_.dtype)
+        return self.net_.predict_output(X)
 
     def decision_function(self, X: Any) -> np.ndarray:
         """Return the scores before the link.

@@ -39,8 +39,12 @@ class Batches:
     drawn : array of int or None
         Rows to draw from; None is all. Rows of weight zero are left out here: a value, however wild, that is never
         computed can spoil no gradient.
+    epoch : int, default=0
+        Epochs finished before the first of these.
     mixup : callable or None
         ``mixup(X, y, *, rng) -> (X, y_a, y_b, lam)``.
+    mixup_facts : tuple of str, default=()
+        Further facts of the batch that the mixup names.
     views : sequence of callables
         None, or two: ``view(X, *, rng) -> X``.
     dtype : torch.dtype
@@ -61,7 +65,9 @@ class Batches:
         sampler_on: str = "y",
         sampler_facts: tuple[str, ...] = (),
         drawn: np.ndarray | None = None,
+        epoch: int = 0,
         mixup: Callable[..., Any] | None = None,
+        mixup_facts: tuple[str, ...] = (),
         views: tuple[Callable[..., Tensor], ...] = (),
         dtype: torch.dtype = torch.float32,
         device: str = "cpu",
@@ -70,13 +76,15 @@ class Batches:
         self.sparse = not isinstance(X, Tensor)
         self.y = torch.arange(X.shape[0], device=device) if y is None else y
         self.sampler, self.batch_size = sampler, batch_size
-        self.mixup, self.views = mixup, views
+        self.epoch = epoch
+        self.mixup, self.mixup_facts, self.views = mixup, mixup_facts, views
         self.dtype, self.device = dtype, device
         self.rng = np.random.default_rng(seed)
         self.torch_rng = torch.Generator(device=device).manual_seed(seed)
         self.drawn = drawn
         self.sampler_data = self._for_sampler(sampler_on)
-        self.sampler_facts = {name: self._for_sampler(name) for name in sampler_facts}
+        self.sampler_facts = {name: self._for_sampler(name) for name in sampler_facts if name != "epoch"}
+        self.sampler_counts = "epoch" in sampler_facts
         self.last_rows: list[Tensor] = []
 
     def _for_sampler(self, name: str) -> Any:
@@ -90,7 +98,9 @@ class Batches:
 
     def __iter__(self) -> Iterator[Batch]:
         self.last_rows = []
-        batches = self.sampler(self.sampler_data, batch_size=self.batch_size, rng=self.rng, **self.sampler_facts)
+        facts = self.sampler_facts | ({"epoch": self.epoch} if self.sampler_counts else {})
+        batches = self.sampler(self.sampler_data, batch_size=self.batch_size, rng=self.rng, **facts)
+        self.epoch += 1
         for rows in batches:
             if len(rows) == 0:
                 continue
@@ -108,7 +118,8 @@ class Batches:
         if self.views:
             batch = self._two_views(batch)
         if self.mixup is not None:
-            X, y_a, y_b, lam = self.mixup(batch["X"], batch["y"], rng=self.torch_rng)
+            named = {name: batch[name] for name in self.mixup_facts}
+            X, y_a, y_b, lam = self.mixup(batch["X"], batch["y"], rng=self.torch_rng, **named)
             batch |= {"X": X, "y": y_a, "y_b": y_b, "lam": lam}
         return batch
 

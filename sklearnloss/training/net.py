@@ -420,11 +420,12 @@ class LossNet(NeuralNet):  # type: ignore[misc]
 
     # -- prediction ---------------------------------------------------------------------------------------------------
 
-    def predict_output(self, X: Any, dtype: torch.dtype) -> Tensor:
+    def predict_output(self, X: Any) -> Tensor:
         """Return the head's output for all rows, on the CPU, chunk by chunk and without a DataLoader."""
-        return torch.cat(list(self._output_chunks(X, dtype)))
+        return torch.cat(list(self._output_chunks(X)))
 
-    def _output_chunks(self, X: Any, dtype: torch.dtype) -> Iterator[Tensor]:
+    def _output_chunks(self, X: Any) -> Iterator[Tensor]:
+        dtype = self.dtype
         self._set_training(False)
         with torch.inference_mode():
             for rows in row_chunks(X):

@@ -3,8 +3,8 @@ import pytest
 import torch
 from torch.nn.functional import cross_entropy
 
-from sklearnloss import Loss, Mode, View, loss, mixup, mode, view
-from sklearnloss.exceptions import TaskError
+from sklearnloss import Loss, Mode, View, loss, mixup, mode, sampler, view
+from sklearnloss.exceptions import MissingFactError, TaskError
 from sklearnloss.reductions.mean import mean
 from sklearnloss.samplers.shuffle import shuffle
 from sklearnloss.spec import choose
@@ -261,3 +261,35 @@ def test_without_targets_the_row_number_is_the_label():
     for batch in batches:
         assert torch.equal(batch["y"], batch["index"])
         assert torch.equal(batch["y"][:5], batch["y"][5:])
+
+
+# -- facts of samplers and mixups -------------------------------------------------------------------------------------
+
+
+def test_a_sampler_is_told_the_epoch_over_warm_starts_too(quick, blobs):
+    seen = []
+
+    @sampler("epoch_watcher")
+    def epoch_watcher(y, *, batch_size, rng, epoch):
+        seen.append(epoch)
+        yield rng.permutation(len(y))
+
+    model = quick(sampler=epoch_watcher, max_epochs=2, warm_start=True).fit(*blobs)
+    model.fit(*blobs)
+    assert seen == [0, 1, 2, 3]
+
+
+def test_a_mixup_gets_the_row_facts_that_it_names(quick, blobs):
+    X, y = blobs
+    group = np.arange(len(X)) % 3
+    seen = []
+
+    @mixup("within_groups")
+    def within_groups(X, y, *, rng, group, index):
+        seen.append((group, index))
+        return X, y, y, torch.ones(())
+
+    quick(mixup=within_groups, max_epochs=1).fit(X, y, group=group)
+    assert all(np.array_equal(g, group[i]) for g, i in seen)
+    with pytest.raises(MissingFactError, match="mixup 'within_groups' needs 'group'"):
+        quick(mixup=within_groups).fit(X, y)

@@ -207,7 +207,7 @@ def test_a_cosine_head_gives_its_weight_as_prototypes(quick, blobs):
 
     model = quick(proxied).fit(*blobs)
     assert seen["prototypes"] is model.net_.module_.head.weight
-    cosines = model.net_.predict_output(blobs[0], torch.float64)
+    cosines = model.net_.predict_output(blobs[0])
     assert cosines.abs().max() <= 1 + 1e-12
 
 

@@ -3,7 +3,7 @@
 from typing import Annotated
 
 import torch
-from torch import Tensor
+from torch.nn.functional import normalize
 
 from sklearnloss.component import loss
 from sklearnloss.constraints import Positive, Search
@@ -52,7 +52,7 @@ def supcon(
     >>> supcon(embeddings, torch.tensor([0, 0, 1]), tau=1.0)
     (tensor([0.3133, 0.3133, 0.0000]), tensor([1., 1., 0.]))
     """
-    unit = _normalize(embeddings)  # (n, d)
+    unit = normalize(embeddings, dim=1)  # (n, d); a row of zeros stays as it is
     itself = torch.eye(len(y), dtype=torch.bool, device=y.device)  # (n, n)
     positive = (y[:, None] == y) & ~itself
     similar = (unit @ unit.T / tau).masked_fill(itself, -torch.inf)  # (n, n)
@@ -60,9 +60,3 @@ def supcon(
     mean = torch.where(positive, similar, 0.0).sum(1) / count.clamp(min=1)
     values = torch.where(count > 0, similar.logsumexp(1) - mean, 0.0)
     return values, (count > 0).to(values.dtype)
-
-
-def _normalize(embeddings: Tensor) -> Tensor:
-    """Return rows of length one; a row of zeros stays as it is and has a finite gradient."""
-    square = embeddings.square().sum(1, keepdim=True)  # (n, 1)
-    return embeddings * torch.where(square > 0, square, 1.0).rsqrt()
