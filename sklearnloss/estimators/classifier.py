@@ -19,12 +19,13 @@ from sklearn.utils.validation import _check_sample_weight, check_is_fitted, vali
 
 from sklearnloss.estimators._base import NetEstimator, Rows, Watch, common_role, with_callbacks
 from sklearnloss.estimators._calibration import Calibration
+from sklearnloss.estimators._classes import check_terms, count_outputs, fit_facts, label_facts
 from sklearnloss.estimators._rows import BY_CLASS, check_row_facts
 from sklearnloss.estimators._targets import ClassTargets
 from sklearnloss.exceptions import FactError, SklearnLossError, TaskError
 from sklearnloss.functional.links import LINKS, Link
 from sklearnloss.spec import Choice, choose
-from sklearnloss.training.backbone import ACTIVATIONS, as_tensor, build_network, moments
+from sklearnloss.training.backbone import ACTIVATIONS, Network, as_tensor, build_network, moments
 from sklearnloss.training.criterion import Criterion
 from sklearnloss.training.net import LossNet
 from sklearnloss.training.schedules import SCHEDULES
@@ -382,7 +383,7 @@ class LossClassifier(ClassifierMixin, NetEstimator):  # type: ignore[misc]
         facts = check_row_facts(row_facts, self._named_row_facts(), len(codes), type(self).__name__)
         rows = Rows(X, codes, np.arange(len(codes)), self._weights(X, y, sample_weight), self._by_code(facts))
         held_out = self._hold_out(rows, rng)
-        role = self._check_terms(terms, targets)
+        role = check_terms(terms, targets, ordered=self.class_order is not None)
         if resume:
             self._go_on(rows, terms, role, rng, same_net=same_net)
         else:
@@ -464,49 +465,6 @@ class LossClassifier(ClassifierMixin, NetEstimator):  # type: ignore[misc]
         role = common_role(terms, type(self).__name__)
         return next((name, c) for name, c in terms.items() if c.component.role == role)
 
-    def _check_terms(self, terms: Mapping[str, Choice], targets: ClassTargets) -> str:
-        """Return the role of the head, or say why a loss does not fit the task."""
-        role = common_role(terms, type(self).__name__)
-        for choice in terms.values():
-            title, own = choice.component.title, choice.component.role
-            if own in ("prediction", "columns"):
-                raise TaskError(
-                    f"{title} is for {choice.component.task}; LossClassifier takes multiclass, binary, multilabel. "
-                    "Use LossRegressor or QuantileAggregator"
-                )
-            if own == "scores" and targets.kind == "multiclass":
-                raise TaskError(
-                    f"{title}: Only binary classification is supported. y has {targets.n_classes} classes; wrap it: "
-                    f"sklearn.multiclass.OneVsRestClassifier(LossClassifier({choice.component.name!r})), "
-                    "or choose a loss on logits"
-                )
-            if own == "label_logits" and targets.kind == "multiclass":
-                raise TaskError(
-                    f"{title}: Only binary classification is supported. y has {targets.n_classes} classes, not several "
-                    "labels per row; choose a loss on logits"
-                )
-            if targets.kind == "multilabel" and own not in ("scores", "label_logits", ""):
-                raise TaskError(
-                    f"{title} is for one class per row, y has {targets.n_classes} labels per row; choose a loss on "
-                    "scores or label_logits, such as 'bce' or 'asl'"
-                )
-            if choice.component.ordered and self.class_order is None and targets.values() is None:
-                raise TaskError(f"{title} needs classes with an order; give class_order=[lowest, ..., highest]")
-        return role
-
-    def _outputs(self, role: str, terms: Mapping[str, Choice], targets: ClassTargets) -> int:
-        if targets.kind != "multilabel" and role in ("scores", "label_logits"):
-            return 1
-        per_class = 1
-        for choice in terms.values():
-            outputs = choice.component.outputs
-            if choice.component.role == role and outputs is not None:
-                values = choice.all_params()
-                per_class = outputs(**{n: values[n] for n in inspect.signature(outputs).parameters})
-        if role == "thresholds":
-            return per_class if per_class > 1 else targets.n_classes - 1
-        return targets.n_classes * per_class
-
     def _build(self, rows: Rows, terms: Mapping[str, Choice], role: str, rng: np.random.Generator) -> None:
         """Make network, criterion and net."""
         targets, dtype = self._targets, self._dtype(rows.X)
@@ -520,7 +478,7 @@ class LossClassifier(ClassifierMixin, NetEstimator):  # type: ignore[misc]
             network = build_network(
                 self.module,
                 role=role,
-                n_outputs=self._outputs(role, terms, targets),
+                n_outputs=count_outputs(role, terms, targets),
                 facts={
                     "n_features": rows.X.shape[1],
                     "n_classes": targets.n_classes,
@@ -541,7 +499,7 @@ class LossClassifier(ClassifierMixin, NetEstimator):  # type: ignore[misc]
                 "at; give a backbone without n_outputs"
             )
         self.classes_ = targets.classes
-        self._role_and_width = role, self._outputs(role, terms, targets)
+        self._role_and_width = role, count_outputs(role, terms, targets)
         self.net_ = self._make_net(network, criterion)
 
     def _go_on(
@@ -552,7 +510,7 @@ class LossClassifier(ClassifierMixin, NetEstimator):  # type: ignore[misc]
         A loss keeps its state if it is the same loss built from the same facts. With ``same_net`` the optimizer goes on
         too, and the fit facts stay those of the first call.
         """
-        old, width = self.net_, self._outputs(role, terms, self._targets)
+        old, width = self.net_, count_outputs(role, terms, self._targets)
         if (role, width) != self._role_and_width:
             raise TaskError(
                 f"{self._head_term()[1].component.title} wants {width} {role}, but the network was trained for "
@@ -579,7 +537,7 @@ class LossClassifier(ClassifierMixin, NetEstimator):  # type: ignore[misc]
             rows=rows,
             fit_facts=facts,
             network=network,
-            by_label=self._label_facts(rows, facts) if self._targets.kind == "multilabel" else (),
+            by_label=label_facts(rows, facts) if self._targets.kind == "multilabel" else (),
         )
         named = self._named_facts(terms)
         self._kept_facts = {n: value for n, value in facts.items() if n in named}
@@ -592,46 +550,9 @@ class LossClassifier(ClassifierMixin, NetEstimator):  # type: ignore[misc]
         by_link = set() if isinstance(link, str) else {*_keywords(link)}
         return {n for c in components for n in (*c.fit_needs, *c.needs, *c.wishes)} | by_link
 
-    @staticmethod
-    def _label_facts(rows: Rows, facts: dict[str, Any]) -> list[dict[str, Any]]:
-        """Return the fit facts of each label by itself: a problem of two classes."""
-        n = len(rows.drawn)
-        return [
-            facts
-            | {
-                "n_classes": 2,
-                "priors": torch.stack([1 - share, share]),
-                "class_counts": torch.stack([n - count, count]),
-                "y_train": facts["y_train"][:, j],
-            }
-            for j, (share, count) in enumerate(zip(facts["priors"], facts["class_counts"], strict=True))
-        ]
-
-    def _fit_facts(self, rows: Rows, network: Any, x_scale: np.ndarray | None, seed: int) -> dict[str, Any]:
-        targets = self._targets
-        assert rows.y is not None
-        weights = rows.scaling_weights()
-        counts = targets.counts(rows.y[rows.drawn])
-        weighted = targets.counts(rows.y, weights)
-        total = weighted.sum() if targets.kind != "multilabel" else (len(rows.y) if weights is None else weights.sum())
-        dtype = network.dtype
-        facts: dict[str, Any] = {
-            "n_samples": rows.X.shape[0],
-            "n_features": rows.X.shape[1],
-            "n_classes": targets.n_classes,
-            "embedding_dim": getattr(network.head, "in_features", None),
-            "priors": torch.as_tensor(weighted / total, dtype=dtype),
-            "class_counts": torch.as_tensor(counts, dtype=dtype),
-            "y_train": torch.as_tensor(rows.y),
-            "generator": torch.Generator(device=self._device()).manual_seed(seed),
-        }
-        if targets.kind != "multilabel" and (values := targets.values()) is not None:
-            facts["class_values"] = torch.as_tensor(values, dtype=dtype)
-        if x_scale is not None:
-            facts["x_scale"] = torch.as_tensor(x_scale, dtype=dtype)
-        if "group" in rows.facts:
-            facts["n_groups"] = int(rows.facts["group"].max()) + 1
-        return facts
+    def _fit_facts(self, rows: Rows, network: Network, x_scale: np.ndarray | None, seed: int) -> dict[str, Any]:
+        generator = torch.Generator(device=self._device()).manual_seed(seed)
+        return fit_facts(self._targets, rows, network, x_scale=x_scale, generator=generator)
 
     # -- prediction ---------------------------------------------------------------------------------------------------
 
