@@ -11,6 +11,9 @@
     │   └── MissingFactError  (ValueError)  a component needs a fact nobody supplied
     ├── TaskError             (ValueError)  a component of another task or role
     ├── ModuleError           (ValueError)  a user's module that does not fit
+    ├── DataError             (ValueError)  a table or a target that cannot be used
+    ├── LoadError             (ValueError)  a saved file that cannot be read back
+    ├── OutputError           (OSError)     a file that could not be written
     └── TrainingError         (RuntimeError)
         └── NonFiniteLossError              the loss left the numbers; the last good weights were kept
     SklearnLossWarning        (UserWarning)
@@ -26,11 +29,14 @@ from collections.abc import Iterable
 __all__ = [
     "AmbiguousNameError",
     "ComponentError",
+    "DataError",
     "DataWarning",
     "FactError",
+    "LoadError",
     "MissingFactError",
     "ModuleError",
     "NonFiniteLossError",
+    "OutputError",
     "ParameterError",
     "PluginWarning",
     "SklearnLossError",
@@ -77,6 +83,18 @@ class TaskError(SklearnLossError, ValueError):
 
 class ModuleError(SklearnLossError, ValueError):
     """A user's module does not fit the estimator."""
+
+
+class DataError(SklearnLossError, ValueError):
+    """A table, or its target, cannot be used."""
+
+
+class LoadError(SklearnLossError, ValueError):
+    """A saved file is damaged, foreign, or needs something that is not there."""
+
+
+class OutputError(SklearnLossError, OSError):
+    """A file could not be written; what stood there before is unchanged."""
 
 
 class TrainingError(SklearnLossError, RuntimeError):

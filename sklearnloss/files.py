@@ -1,0 +1,101 @@
+"""Writing files whole or not at all."""
+
+import os
+import tempfile
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import BinaryIO
+
+from sklearnloss.exceptions import OutputError
+
+__all__ = ["explained", "make_folder", "write_atomically"]
+
+
+def write_atomically(path: str | os.PathLike[str], content: bytes | Callable[[BinaryIO], object]) -> None:
+    """Write a file so that a reader, or a crash at any moment, finds the old content or the new one, never a part.
+
+    Parameters
+    ----------
+    path : str or path
+        Where to; the folder must exist.
+    content : bytes or callable
+        The content, or a function that writes it to an open binary file.
+
+    Raises
+    ------
+    OutputError
+        If it could not be written; what stood there before is unchanged.
+
+    Examples
+    --------
+    >>> import tempfile, pathlib
+    >>> place = pathlib.Path(tempfile.mkdtemp()) / "note.txt"
+    >>> write_atomically(place, b"whole")
+    >>> place.read_bytes()
+    b'whole'
+    """
+    target = Path(path)
+    with explained(target):
+        if target.is_dir():
+            raise IsADirectoryError(None, "it is a directory")
+        handle, name = tempfile.mkstemp(prefix=f".{target.name}.", suffix=".tmp", dir=target.parent)
+        try:
+            with os.fdopen(handle, "wb") as file:
+                if callable(content):
+                    content(file)
+                else:
+                    file.write(content)
+                file.flush()
+                os.fsync(file.fileno())
+            os.chmod(name, _mode(target))
+            os.replace(name, target)
+        except BaseException:
+            Path(name).unlink(missing_ok=True)
+            raise
+        _sync_folder(target.parent)
+
+
+def make_folder(path: str | os.PathLike[str]) -> Path:
+    """Make a folder, and those above it, unless it is there.
+
+    Raises
+    ------
+    OutputError
+        If it cannot be made.
+    """
+    folder = Path(path)
+    with explained(folder):
+        folder.mkdir(parents=True, exist_ok=True)
+    return folder
+
+
+@contextmanager
+def explained(path: Path) -> Iterator[None]:
+    """Turn an ``OSError`` of what runs inside into an `OutputError` that names the file."""
+    try:
+        yield
+    except OutputError:
+        raise
+    except OSError as error:
+        raise OutputError(f"could not write {str(path)!r}: {error.strerror or error}") from error
+
+
+def _mode(target: Path) -> int:
+    """Return the permissions of the file to be replaced, or those of a new file."""
+    try:
+        return target.stat().st_mode & 0o777
+    except FileNotFoundError:
+        mask = os.umask(0)
+        os.umask(mask)
+        return 0o666 & ~mask
+
+
+def _sync_folder(folder: Path) -> None:
+    """Make the new name last through a loss of power, where the system can."""
+    if os.name == "posix":
+        handle = os.open(folder, os.O_RDONLY)
+        try:
+            os.fsync(handle)
+        finally:
+            os.close(handle)
