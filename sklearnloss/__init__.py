@@ -4,6 +4,7 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from sklearnloss.comparison.compare import compare
     from sklearnloss.component import (
         Component,
         calibrator,
@@ -48,6 +49,7 @@ if TYPE_CHECKING:
     )  # fmt: skip
 
 _WHERE = {
+    "sklearnloss.comparison.compare": "compare",
     "sklearnloss.component": (
         "Component calibrator callback diagnostic distance estimator loss metric miner mixup mode optimizer reduction "
         "sampler selection strategy view"
@@ -68,8 +70,8 @@ __version__ = "0.1.0"
 __all__ = [
     "Calibrator", "Callback", "Component", "Diagnostic", "Distance", "Loss", "LossClassifier", "Metric", "Miner",
     "Mixup", "Mode", "Optimizer", "Reduction", "ReliabilityDisplay", "Sampler", "Selection", "Strategy", "Sum",
-    "View", "__version__", "calibrator", "callback", "components", "diagnostic", "distance", "estimator", "fact",
-    "hookimpl", "loss", "metric", "miner", "mixup", "mode", "optimizer", "reduction", "register", "sampler",
+    "View", "__version__", "calibrator", "callback", "compare", "components", "diagnostic", "distance", "estimator",
+    "fact", "hookimpl", "loss", "metric", "miner", "mixup", "mode", "optimizer", "reduction", "register", "sampler",
     "selection", "strategy", "view",
 ]  # fmt: skip
 

@@ -16,6 +16,7 @@
     ├── OutputError           (OSError)     a file that could not be written
     └── TrainingError         (RuntimeError)
         └── NonFiniteLossError              the loss left the numbers; the last good weights were kept
+    ComparisonInterrupted     (KeyboardInterrupt)  a comparison that was broken off; it holds what was finished
     SklearnLossWarning        (UserWarning)
     ├── PluginWarning                       a plugin that was not loaded
     └── DataWarning                         data that will not do what the user expects
@@ -25,9 +26,11 @@ Every message says who, what is wrong, what was given, what is allowed and what 
 
 import difflib
 from collections.abc import Iterable
+from typing import Any
 
 __all__ = [
     "AmbiguousNameError",
+    "ComparisonInterrupted",
     "ComponentError",
     "DataError",
     "DataWarning",
@@ -103,6 +106,20 @@ class TrainingError(SklearnLossError, RuntimeError):
 
 class NonFiniteLossError(TrainingError, FloatingPointError):
     """A loss or its gradient became infinite or NaN; the last good weights were kept."""
+
+
+class ComparisonInterrupted(KeyboardInterrupt):
+    """A comparison was broken off.
+
+    Attributes
+    ----------
+    result : Comparison
+        What was finished until then.
+    """
+
+    def __init__(self, message: str, result: Any) -> None:
+        super().__init__(message)
+        self.result = result
 
 
 class SklearnLossWarning(UserWarning):

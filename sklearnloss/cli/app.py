@@ -8,6 +8,7 @@ from typer.core import TyperGroup
 
 from sklearnloss import __version__
 from sklearnloss.cli.check import check
+from sklearnloss.cli.compare import compare
 from sklearnloss.cli.info import info
 from sklearnloss.cli.listing import list_components
 from sklearnloss.cli.new_plugin import new_plugin
@@ -68,6 +69,7 @@ def sklearnloss(
     """Losses as first-class, pluggable hyperparameters of scikit-learn estimators."""
 
 
+app.command("compare")(compare)
 app.command("list")(list_components)
 app.command("info")(info)
 app.command("plugins")(plugins)

@@ -1,0 +1,145 @@
+"""``sklearnloss compare``."""
+
+import os
+import sys
+import warnings
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from sklearnloss.exceptions import SklearnLossError
+
+if TYPE_CHECKING:
+    from sklearnloss.comparison.result import Comparison
+    from sklearnloss.comparison.tables import Table
+
+__all__ = ["compare"]
+
+
+def compare(
+    data: Annotated[
+        str, typer.Argument(help="A CSV or Parquet file, or one of scikit-learn's sets: iris, digits, ...")
+    ],
+    target: Annotated[
+        str | None, typer.Option("--target", "-t", help="Column to predict; several, with commas, are labels.")
+    ] = None,
+    losses: Annotated[
+        str | None,
+        typer.Option(
+            "--losses", "-l", help="Names with commas, a grid file (.toml, .json), or all. Default: all that apply."
+        ),
+    ] = None,
+    scoring: Annotated[str | None, typer.Option(help="Scorers of scikit-learn, with commas; the first ranks.")] = None,
+    baseline: Annotated[str | None, typer.Option(help="Loss that the others are tested against.")] = None,
+    folds: Annotated[int, typer.Option("--folds", "-k", help="Folds of cross-validation.")] = 5,
+    repeats: Annotated[
+        int | None, typer.Option(help="Repeats, each with other folds and another seed. Default: 2.")
+    ] = None,
+    group: Annotated[str | None, typer.Option(help="Column whose rows stay on one side of a split.")] = None,
+    time: Annotated[
+        str | None, typer.Option(help="Column to order rows by: train on the past, judge by the future.")
+    ] = None,
+    drop: Annotated[str | None, typer.Option(help="Columns to leave out, with commas.")] = None,
+    epochs: Annotated[
+        int | None, typer.Option(help="Epochs of each fit. Default: about 4,000 steps, 10 to 100.")
+    ] = None,
+    budget: Annotated[
+        str | None, typer.Option("--budget", "-b", help="Begin no fit after that: 90s, 10m, 1h30m.")
+    ] = None,
+    rope: Annotated[float, typer.Option(help="Scores closer than this do not matter.")] = 0.01,
+    jobs: Annotated[int | None, typer.Option("--jobs", "-j", help="Fits side by side. Default: one per core.")] = None,
+    seed: Annotated[int, typer.Option(help="Of folds, weights and batches.")] = 0,
+    out: Annotated[
+        Path | None, typer.Option("--out", "-o", help="Folder of results. Default: compare-NAME here.")
+    ] = None,
+    json: Annotated[bool, typer.Option("--json", help="Print everything as JSON.")] = False,
+) -> None:
+    """Compare losses on your data, and write a report.
+
+    Every loss is trained on the same splits with the same seeds. Results are kept as they come: the same command goes
+    on where it was stopped.
+    """
+    from sklearnloss.cli.query import load
+    from sklearnloss.exceptions import ComparisonInterrupted
+
+    load()
+    from sklearnloss.comparison.tables import load_table
+
+    table = load_table(data, _listed(target), group=group, time=time, drop=_listed(drop) or ())
+    arguments = {
+        "losses": _losses(losses),
+        "cv": folds,
+        "repeats": repeats,
+        "scoring": _listed(scoring),
+        "baseline": baseline,
+        "rope": rope,
+        "budget": budget,
+        "n_jobs": jobs if jobs is not None else _cores(),
+        "random_state": seed,
+        "progress": True,
+    }
+    folder = out if out is not None else Path(f"compare-{table.name}")
+    try:
+        result = _run(table, folder, epochs, arguments)
+        code = 0
+    except ComparisonInterrupted as stopped:
+        typer.echo(f"stopped {stopped}", err=True)
+        result, code = stopped.result, 130
+    _show(result, folder, json=json)
+    raise typer.Exit(code)
+
+
+def _run(table: "Table", folder: Path, epochs: int | None, arguments: dict[str, Any]) -> "Comparison":
+    from sklearnloss import LossClassifier
+    from sklearnloss import compare as run
+
+    if epochs is not None:
+        if epochs < 1:
+            raise SklearnLossError(f"--epochs must be an int in [1, inf), got {epochs}")
+        arguments = arguments | {"estimator": LossClassifier(max_epochs=epochs)}
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", "the budget ended")  # said below the table
+        return run(
+            table.X,
+            table.y,
+            groups=table.groups,
+            times=table.times,
+            store=folder,
+            name=table.name,
+            source=table.source,
+            **arguments,
+        )
+
+
+def _losses(text: str | None) -> Any:
+    """Return what ``--losses`` says: nothing, all, a grid, or names."""
+    from sklearnloss.comparison.candidates import read_grid
+
+    if text is None or text == "all":
+        return text
+    if text.endswith((".toml", ".json")):
+        return read_grid(Path(text))
+    return _listed(text)
+
+
+def _listed(text: str | None) -> list[str] | None:
+    return None if text is None else [part.strip() for part in text.split(",") if part.strip()]
+
+
+def _cores() -> int:
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+def _show(result: "Comparison", folder: Path, *, json: bool) -> None:
+    """Print the table, or JSON; write the report and the numbers beside the fits."""
+    result.to_json(folder / "result.json")
+    report = result.report(folder / "report.html")
+    if json:
+        typer.echo(result.to_json())
+        return
+    typer.echo(str(result))
+    if not result.finished:
+        typer.echo("not finished: the same command goes on from here")
+    sys.stdout.flush()
+    typer.echo(f"report: {report}")

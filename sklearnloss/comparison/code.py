@@ -1,0 +1,100 @@
+"""Python that does the best loss's part of a comparison again, with scikit-learn alone."""
+
+import re
+from typing import TYPE_CHECKING, Any
+
+import sklearn.model_selection
+
+from sklearnloss.spec import Loss, Sum
+
+if TYPE_CHECKING:
+    from sklearnloss.comparison.result import Comparison
+
+__all__ = ["reproduction"]
+
+TEMPLATE = """\
+{imports}
+
+torch.set_num_threads(1)  # as in the comparison; more threads may change the last digits
+
+{source}
+{ordered}
+
+def model(seed):
+    return make_pipeline(
+        {preprocessor},
+        {estimator}.set_params(loss={loss}, random_state=seed),
+    )
+
+
+scores = []
+for seed in range({first}, {end}):
+    folds = {splitter}
+    scores.extend(cross_val_score(model(seed), X, y, cv=folds, scoring="{metric}"{more}))
+print(f"{{sum(scores) / len(scores):.4f}}")  # {score:.4f}
+
+best = model({first}).fit(X, y{fit})  # {name}, on all rows
+"""
+
+
+def reproduction(comparison: "Comparison") -> str:
+    """Return a script that prints the mean score of the best loss, and fits it on all rows.
+
+    Parameters
+    ----------
+    comparison : Comparison
+        With a loss that has a score; fits that a budget left out are done by the script all the same.
+    """
+    settings, name = comparison.settings, comparison.best
+    spec = next(c.spec for c in comparison.candidates if c.name == name)
+    row = next(r for r in comparison.rows if r.loss == name)
+    facts = {f"{settings.estimator.partition('(')[0].lower()}__{fact}": fact for fact in settings.fit_facts}
+    params = ", ".join(f'"{key}": {value}' for key, value in facts.items())
+    more = (", groups=groups" if settings.grouped else "") + (f", params={{{params}}}" if params else "")
+    return TEMPLATE.format(
+        imports=_imports(comparison, spec),
+        source=settings.source.rstrip(),
+        ordered=f"{ORDER_FRAME if settings.frame else ORDER}\n" if settings.ordered else "",
+        preprocessor=settings.preprocessor,
+        estimator=settings.estimator,
+        loss=_written(spec),
+        first=settings.random_state,
+        end=settings.random_state + settings.repeats,
+        splitter=settings.splitter,
+        metric=comparison.metric,
+        more=more,
+        score=row.score,
+        fit="".join(f", {key}={value}" for key, value in facts.items()),
+        name=name,
+    )
+
+
+ORDER = "order = np.argsort(times, kind='stable')\nX, y = X[order], y[order]".replace("'", '"')
+ORDER_FRAME = ORDER.replace("X[order]", "X.iloc[order]")
+
+
+def _written(spec: Any) -> str:
+    if isinstance(spec, str):
+        return f'"{spec}"'
+    return repr(spec) if isinstance(spec, Loss | Sum) else str(getattr(spec, "__name__", spec))
+
+
+def _imports(comparison: "Comparison", spec: Any) -> str:
+    settings = comparison.settings
+    splitter = re.match(r"\w+", settings.splitter)
+    model_selection = {"cross_val_score"}
+    if splitter and hasattr(sklearn.model_selection, splitter[0]):
+        model_selection.add(splitter[0])
+    ours = {settings.estimator.partition("(")[0]}
+    written = _written(spec)
+    ours |= {cls for cls in ("Loss", "Sum") if re.search(rf"\b{cls}\(", written)}
+    if settings.preprocessor.startswith("make_preprocessor"):
+        ours.add("make_preprocessor")
+    lines = [
+        *(["import numpy as np"] if settings.ordered else []),
+        "import torch",
+        f"from sklearn.model_selection import {', '.join(sorted(model_selection))}",
+        "from sklearn.pipeline import make_pipeline",
+        f"from sklearnloss import {', '.join(sorted(ours))}",
+    ]
+    return "\n".join(lines)

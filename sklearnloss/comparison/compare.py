@@ -1,0 +1,373 @@
+"""Which loss suits these data? The function behind ``sklearnloss compare``."""
+
+import math
+import os
+import time
+import warnings
+from collections.abc import Callable, Mapping
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from sklearn import config_context
+from sklearn.base import clone
+from sklearn.metrics import get_scorer, get_scorer_names
+from sklearn.pipeline import Pipeline
+from sklearn.utils.validation import check_consistent_length
+
+from sklearnloss.comparison.budget import seconds_of
+from sklearnloss.comparison.candidates import Candidate, find_candidates, name_of
+from sklearnloss.comparison.engine import Engine, Watcher
+from sklearnloss.comparison.fits import Problem
+from sklearnloss.comparison.preprocessing import make_preprocessor
+from sklearnloss.comparison.progress import watcher_for
+from sklearnloss.comparison.protocols import LOPSIDED, PROTOCOLS, Protocol
+from sklearnloss.comparison.result import Comparison, Settings
+from sklearnloss.comparison.splitting import Plan, plan_splits
+from sklearnloss.comparison.store import MemoryStore, Store, fingerprint
+from sklearnloss.comparison.tables import check_rows
+from sklearnloss.comparison.tasks import describe_data, find_task
+from sklearnloss.exceptions import (
+    ComparisonInterrupted,
+    DataError,
+    DataWarning,
+    ParameterError,
+    TaskError,
+    UnknownNameError,
+    did_you_mean,
+)
+
+__all__ = ["compare"]
+
+STEPS = 4000  # of the optimizer that a fit gets unless an estimator is given
+EPOCHS = (10, 100)  # and the epochs that they may make
+LIBRARIES = ("sklearnloss", "scikit-learn", "torch", "skorch", "numpy")
+
+
+def compare(
+    X: Any,
+    y: Any,
+    *,
+    losses: Any = None,
+    task: str = "auto",
+    estimator: Any = None,
+    preprocessor: Any = "auto",
+    cv: Any = 5,
+    repeats: int | None = None,
+    groups: Any = None,
+    times: Any = None,
+    scoring: Any = None,
+    baseline: Any = None,
+    rope: float = 0.01,
+    sample_weight: Any = None,
+    row_facts: Mapping[str, Any] | None = None,
+    budget: str | float | None = None,
+    store: str | os.PathLike[str] | None = None,
+    n_jobs: int | None = None,
+    threads: int = 1,
+    random_state: int = 0,
+    progress: bool | str | Watcher = "auto",
+    name: str = "data",
+    source: str | None = None,
+) -> Comparison:
+    """Compare losses on your data, under the same splits, seeds and budget.
+
+    Parameters
+    ----------
+    X : DataFrame, array or CSR matrix of shape (n, d)
+        Rows, as they are: the preprocessor fills, encodes and scales them, fitted anew on each split.
+    y : array of shape (n,), or of zeros and ones (n, n_labels)
+        Classes of any type, or several labels.
+    losses : None, "all", sequence or mapping, default=None
+        None is every loss that applies; ``"all"`` those whose formula is a guess too. Else names, specs and functions:
+        ``["cross_entropy", Loss("gce", q=0.4)]``. Or a mapping, from a loss to its grid ``{"gce": {"q": [0.4, 0.7]}}``,
+        each point a row of the table, or from a name of your own to a spec.
+    task : {"auto", "binary", "multiclass", "multilabel"}, default="auto"
+        ``"auto"`` reads it from y.
+    estimator : estimator with a parameter ``loss``, default=None
+        What is trained; None is the task's with as many epochs as make about 4,000 steps, 10 to 100.
+    preprocessor : "auto", transformer or None, default="auto"
+        ``"auto"`` is `make_preprocessor`; None leaves X as it is.
+    cv : int, splitter or iterable of (train, test), default=5
+        Folds, stratified by class.
+    repeats : int, default=None
+        Each with other folds and another seed; None is 2, or 1 with ``times`` or splits of your own.
+    groups : array of shape (n,), default=None
+        Rows of a group are never on both sides of a split.
+    times : array of shape (n,), default=None
+        What the rows are ordered by; each fold is judged on rows later than those it was trained on.
+    scoring : str, callable, or sequence of these, default=None
+        Scorers of scikit-learn; the first ranks the losses. None is the task's: accuracy, or balanced accuracy where
+        the largest class has ten times the rows of the smallest; F1 for several labels.
+    baseline : loss, default=None
+        What the others are tested against; added if it is not among the losses. None is the task's, ``cross_entropy``
+        or ``bce``, if it is among them, else the first.
+    rope : float in [0, inf), default=0.01
+        Region of practical equivalence: scores that are closer do not matter.
+    sample_weight : array of shape (n,), default=None
+        Weights in training.
+    row_facts : mapping of str to array, default=None
+        What a loss asks for by row: ``{"teacher": T}``.
+    budget : str or float, default=None
+        ``"10m"``, ``"1h30m"`` or seconds: no fit begins after that. The table is over the splits that all losses
+        were fitted on.
+    store : path, default=None
+        Folder in which finished fits are kept; the same comparison goes on from there, whatever ended it.
+    n_jobs : int, default=None
+        Fits side by side, as in joblib.
+    threads : int, default=1
+        Of each fit. Results depend on it in their last digits, not on ``n_jobs``.
+    random_state : int, default=0
+        Repeat ``r`` has the seed ``random_state + r``, for folds, weights and batches.
+    progress : bool or "auto", default="auto"
+        A live table on stderr; ``"auto"`` where that is a terminal and rich is installed.
+    name : str, default="data"
+        What the report calls the data.
+    source : str, default=None
+        Python that makes ``X`` and ``y``, for the code that reproduces the best loss.
+
+    Returns
+    -------
+    Comparison
+        ``print`` it; ``rows, best, best_estimator(), to_frame(), plot(), report(path), to_json()``.
+
+    Raises
+    ------
+    DataError, TaskError, UnknownNameError, ParameterError
+        If the data, a loss or an argument cannot be used; nothing was fitted then. A loss that fails while it is
+        trained is a row of the table that says why.
+    LoadError, OutputError
+        If the store holds something else, or cannot be written.
+    ComparisonInterrupted
+        On Ctrl-C; its ``result`` is over what was finished.
+
+    Notes
+    -----
+    The interval and the tests take into account that the training rows of splits overlap [1]_. The probabilities of
+    being worse, equivalent and better are those of the Bayesian correlated t-test [2]_. With many losses the best of
+    them looks better than it is; ``p_holm`` is adjusted for their number.
+
+    References
+    ----------
+    .. [1] Nadeau, Bengio. "Inference for the generalization error". Machine Learning 52, 2003.
+    .. [2] Benavoli, Corani, Demšar, Zaffalon. "Time for a change: a tutorial for comparing multiple classifiers through
+       Bayesian analysis". JMLR 18, 2017.
+
+    Examples
+    --------
+    >>> from sklearn.datasets import load_iris
+    >>> from sklearnloss import LossClassifier, compare
+    >>> X, y = load_iris(return_X_y=True)
+    >>> result = compare(X, y, losses={"gce": {"q": [0.4, 0.7]}}, estimator=LossClassifier(max_epochs=5), cv=3)
+    >>> [row.loss for row in result.rows if row.status == "ok"] == list(result.to_frame().index)
+    True
+    """
+    started = time.monotonic()
+    deadline = None if budget is None else started + seconds_of(budget)
+    X, y, groups, times = _arrays(X, y, groups, times)
+    facts = _facts(len(y), sample_weight, row_facts)
+    classes = None if y.ndim == 2 else np.unique(y)
+    protocol = _protocol(task, y)
+    if not 0 <= rope < math.inf:
+        raise ParameterError(f"rope must be a float in [0, inf), got {rope!r}")
+    check_rows(y, cv if isinstance(cv, int) else 2)
+    plan = plan_splits(X, y, cv=cv, repeats=repeats, groups=groups, times=times, random_state=_seed(random_state))
+    if classes is not None and any(len(np.unique(y[s.train])) < len(classes) for s in plan.splits):
+        facts["classes"] = classes
+    model = _model(estimator, protocol, plan)
+    scorers, notes = _scorers(scoring, protocol, y)
+
+    def check(spec: Any) -> None:
+        protocol.check(spec, y, model, facts.keys() - {"sample_weight", "classes"})
+
+    candidates, reference = _with_baseline(find_candidates(losses, protocol, check), baseline, protocol, check)
+    prepare, written = _preparation(preprocessor)
+    template = Pipeline([("prepare", prepare), ("model", model)])
+    settings = Settings(
+        name=name,
+        task=protocol.task,
+        scoring=tuple(scorers),
+        baseline=reference,
+        rope=rope,
+        test_share=plan.test_share,
+        splits=len(plan.splits),
+        repeats=plan.splits[-1].repeat + 1,
+        random_state=plan.splits[0].seed,
+        plan=plan.words,
+        splitter=plan.code,
+        source=source or "X, y = ...  # your data",
+        estimator=_python(model),
+        preprocessor=written,
+        fit_facts=tuple(facts),
+        grouped=groups is not None,
+        ordered=times is not None,
+        frame=hasattr(X, "iloc"),
+        notes=notes,
+        versions={library: version(library) for library in LIBRARIES},
+    )
+    data = describe_data(X, y, groups)
+    problem = Problem(X, y, plan.splits, classes, facts, scorers)
+    kept: MemoryStore = MemoryStore()
+    if store is not None:
+        kept = Store(Path(store), _identity(problem, groups, times, plan, settings, threads))
+    engine = Engine(problem, candidates, template, kept, n_jobs=n_jobs, threads=threads, deadline=deadline)
+    interrupted = None
+    try:
+        engine.run(watcher_for(progress))
+    except KeyboardInterrupt as error:
+        interrupted = error
+    finally:
+        kept.close()
+    result = Comparison(
+        settings,
+        candidates,
+        {c.name: engine.records(c) for c in candidates},
+        data=data,
+        template=template,
+        finished=not engine.missing,
+        given=(X, y, facts),
+    )
+    if interrupted is not None:
+        raise ComparisonInterrupted(engine.how_far(), result) from interrupted
+    if engine.missing:
+        warnings.warn(f"the budget ended the comparison {engine.how_far()}", DataWarning, stacklevel=2)
+    return result
+
+
+def _arrays(X: Any, y: Any, groups: Any, times: Any) -> tuple[Any, np.ndarray, np.ndarray | None, np.ndarray | None]:
+    X = X if hasattr(X, "shape") else np.asarray(X)
+    y = y.toarray() if hasattr(y, "toarray") else np.asarray(y)
+    if y.ndim == 2 and y.shape[1] == 1:
+        y = y[:, 0]
+    groups, times = (None if values is None else np.asarray(values) for values in (groups, times))
+    check_consistent_length(X, y, groups, times)
+    return X, y, groups, times
+
+
+def _facts(n: int, sample_weight: Any, row_facts: Mapping[str, Any] | None) -> dict[str, np.ndarray]:
+    facts = {name: np.asarray(values) for name, values in (row_facts or {}).items()}
+    if sample_weight is not None:
+        facts["sample_weight"] = np.asarray(sample_weight)
+    for name, values in facts.items():
+        if values.ndim == 0 or len(values) != n:
+            raise DataError(f"{name} must have one row per row of X, {n}, got shape {values.shape}")
+    return facts
+
+
+def _protocol(task: str, y: np.ndarray) -> Protocol:
+    if task != "auto" and task not in PROTOCOLS:
+        raise UnknownNameError(f"unknown task {task!r}{did_you_mean(task, PROTOCOLS)} (auto, {', '.join(PROTOCOLS)})")
+    found = find_task(y)
+    if task not in ("auto", found):
+        raise TaskError(f"task={task!r}, but y is {found}; leave task out, or give another y")
+    return PROTOCOLS[found]
+
+
+def _seed(random_state: Any) -> int:
+    if isinstance(random_state, bool) or not isinstance(random_state, int | np.integer) or random_state < 0:
+        raise ParameterError(
+            f"random_state must be an int in [0, inf), got {random_state!r}; every loss is given the same seeds"
+        )
+    return int(random_state)
+
+
+def _model(estimator: Any, protocol: Protocol, plan: Plan) -> Any:
+    """Return the unfitted estimator, its loss still to be set."""
+    if estimator is None:
+        steps = math.ceil(min(len(s.train) for s in plan.splits) / 128)  # batches of an epoch
+        return protocol.estimator(max_epochs=int(np.clip(math.ceil(STEPS / steps), *EPOCHS)))
+    if not isinstance(estimator, protocol.estimator):
+        raise TaskError(
+            f"estimator must be a {protocol.estimator.__name__} for the task {protocol.task}, got "
+            f"{type(estimator).__name__}"
+        )
+    model = clone(estimator)
+    if model.checkpoint is not None or model.warm_start:
+        raise ParameterError("estimator must leave checkpoint and warm_start off: each fit of a comparison begins anew")
+    return model
+
+
+def _scorers(scoring: Any, protocol: Protocol, y: np.ndarray) -> tuple[dict[str, Any], tuple[str, ...]]:
+    """Return the scorers by name, the one to rank by first, and what to say of the choice."""
+    if scoring is None:
+        names = list(protocol.scoring)
+        notes: tuple[str, ...] = ()
+        ratio = _imbalance(y) if protocol.rare else 1.0
+        if ratio >= LOPSIDED:
+            names = [protocol.rare, *(n for n in names if n != protocol.rare)]
+            notes = (
+                f"ranked by {protocol.rare.replace('_', ' ')}, as the largest class has {ratio:.0f} times the rows of "
+                "the smallest; scoring= chooses",
+            )
+        return {name: get_scorer(name) for name in names}, notes
+    given = [scoring] if isinstance(scoring, str) or callable(scoring) else list(scoring)
+    if not given:
+        raise ParameterError("scoring is empty; name a scorer such as 'accuracy', or leave it out")
+    scorers = {}
+    for scorer in given:
+        if isinstance(scorer, str) and scorer not in get_scorer_names():
+            raise UnknownNameError(
+                f"unknown scorer {scorer!r}{did_you_mean(scorer, get_scorer_names())} "
+                "(sklearn.metrics.get_scorer_names() lists them)"
+            )
+        called = scorer if isinstance(scorer, str) else getattr(scorer, "__name__", type(scorer).__name__)
+        scorers[called] = get_scorer(scorer)
+    return scorers, ()
+
+
+def _imbalance(y: np.ndarray) -> float:
+    counts = np.unique(y, return_counts=True)[1]
+    return float(counts.max() / counts.min())
+
+
+def _with_baseline(
+    candidates: list[Candidate], baseline: Any, protocol: Protocol, check: Callable[[Any], None]
+) -> tuple[list[Candidate], str]:
+    """Return the losses, the baseline first, and its name."""
+    names = [c.name for c in candidates]
+    if baseline is None:
+        wanted = protocol.baseline if protocol.baseline in names else names[0]
+    else:
+        wanted = baseline if baseline in names else name_of(baseline)
+    if wanted not in names:
+        check(baseline)
+        candidates = [Candidate(wanted, baseline), *candidates]
+    return sorted(candidates, key=lambda c: c.name != wanted), wanted
+
+
+def _preparation(preprocessor: Any) -> tuple[Any, str]:
+    """Return the first step of the pipeline, and how Python writes it."""
+    if preprocessor is None:
+        return "passthrough", '"passthrough"'
+    if isinstance(preprocessor, str):
+        if preprocessor != "auto":
+            raise ParameterError(f"preprocessor must be 'auto', a transformer or None, got {preprocessor!r}")
+        return make_preprocessor(), "make_preprocessor()"
+    return clone(preprocessor), _python(preprocessor)
+
+
+def _python(estimator: Any) -> str:
+    with config_context(print_changed_only=True):
+        return " ".join(estimator.__repr__(N_CHAR_MAX=100_000).split())
+
+
+def _identity(
+    problem: Problem,
+    groups: np.ndarray | None,
+    times: np.ndarray | None,
+    plan: Plan,
+    settings: Settings,
+    threads: int,
+) -> dict[str, Any]:
+    """Return what decides the result of a fit besides its loss."""
+    facts = [item for name in sorted(problem.fit_facts) for item in (name, problem.fit_facts[name])]
+    return {
+        "data": fingerprint(problem.X, problem.y, groups, times, *facts),
+        "splits": plan.identity,
+        "scoring": list(settings.scoring),
+        "estimator": settings.estimator,
+        "preprocessor": settings.preprocessor,
+        "threads": threads,
+        "versions": {name: settings.versions[name] for name in ("sklearnloss", "scikit-learn", "torch")},
+    }

@@ -1,0 +1,248 @@
+"""One fit of a comparison: train a loss on a split, judge it, and write down what happened as plain numbers."""
+
+import multiprocessing
+import os
+import threading
+import time
+import traceback
+import warnings
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from functools import lru_cache
+from pathlib import Path
+from typing import Any
+
+import joblib
+import numpy as np
+import torch
+from sklearn.base import clone
+from sklearn.metrics import brier_score_loss, check_scoring, confusion_matrix, log_loss
+from sklearn.pipeline import Pipeline
+from sklearn.utils import _safe_indexing
+from skorch.callbacks import Callback
+from threadpoolctl import threadpool_limits
+
+from sklearnloss.comparison.splitting import Split
+from sklearnloss.metrics._probabilities import binned, expected_gap, top_label
+
+__all__ = ["Problem", "Record", "load_problem", "run_fit"]
+
+Record = dict[str, Any]
+
+CURVE_POINTS = 25  # epochs at which the learning curve looks at held-out rows
+CONFUSED = 40  # classes up to which the confusion matrix is kept
+N_BINS = 15  # of the expected calibration error
+MESSAGE = 400  # characters of an error
+
+
+@dataclass(frozen=True)
+class Problem:
+    """Everything that is the same for all losses.
+
+    Attributes
+    ----------
+    X, y : array or DataFrame
+        All rows.
+    splits : tuple of Split
+        What to fit on.
+    classes : array of shape (k,) or None
+        All classes; None for several labels.
+    fit_facts : mapping of str to array
+        Given to ``fit``: the rows of the split, and ``classes`` as they are.
+    scorers : mapping of str to callable
+        The first is what the losses are ranked by.
+    """
+
+    X: Any
+    y: np.ndarray
+    splits: tuple[Split, ...]
+    classes: np.ndarray | None
+    fit_facts: Mapping[str, np.ndarray]
+    scorers: Mapping[str, Any]
+
+
+@lru_cache(maxsize=1)
+def load_problem(path: Path) -> Problem:
+    """Load a problem that the main process put into a file; a worker does so once."""
+    if multiprocessing.parent_process() is not None:
+        threading.Thread(target=_end_with_parent, args=(os.getppid(),), daemon=True).start()
+    return joblib.load(path)
+
+
+def _end_with_parent(parent: int) -> None:
+    """End this worker when the main process is gone, killed for example: nobody would take its results."""
+    while os.getppid() == parent:
+        time.sleep(1)
+    os._exit(1)
+
+
+def run_fit(
+    problem: Problem | Path, number: int, template: Pipeline, name: str, spec: Any, *, threads: int = 1
+) -> Record:
+    """Fit a loss on a split and judge it on the rows held out; an error becomes a record that says what it was.
+
+    Parameters
+    ----------
+    problem : Problem or Path
+        The problem, or the file that it is in.
+    number : int
+        Which split.
+    template : Pipeline
+        Unfitted, with the steps ``prepare`` and ``model``.
+    name : str
+        Of the loss in the record.
+    spec : loss
+        What ``model`` takes.
+    threads : int, default=1
+        Of torch and of numerical libraries, so that fits side by side do not wait for each other, and that a result
+        does not depend on how many there are.
+
+    Returns
+    -------
+    dict
+        Plain numbers, strings and lists; ``error`` is None, or says what went wrong.
+    """
+    problem = load_problem(problem) if isinstance(problem, Path) else problem
+    split = problem.splits[number]
+    record: Record = {"loss": name, "repeat": split.repeat, "fold": split.fold, "error": None}
+    with warnings.catch_warnings(record=True) as caught, pinned(threads):
+        warnings.simplefilter("always")
+        try:
+            record |= _fit_and_judge(problem, split, clone(template), spec)
+        except Exception as error:  # a loss may raise anything; it must not cost the others
+            record |= {"error": _first_line(error), "traceback": traceback.format_exc(limit=-8)}
+    shown = {_first_line(w.message) for w in caught if not issubclass(w.category, DeprecationWarning | FutureWarning)}
+    return record | {"warnings": sorted(shown)}
+
+
+@contextmanager
+def pinned(threads: int) -> Iterator[None]:
+    """Let torch and numerical libraries use so many threads for a while."""
+    before = torch.get_num_threads()
+    torch.set_num_threads(threads)
+    try:
+        with threadpool_limits(threads):
+            yield
+    finally:
+        torch.set_num_threads(before)
+
+
+def _fit_and_judge(problem: Problem, split: Split, pipeline: Pipeline, spec: Any) -> Record:
+    prepare, model = pipeline["prepare"], pipeline["model"]
+    model.set_params(loss=spec, random_state=split.seed)
+    X, y = _rows(problem.X, split.train), problem.y[split.train]
+    X_test, y_test = _rows(problem.X, split.test), problem.y[split.test]
+    facts = {n: values if n == "classes" else values[split.train] for n, values in problem.fit_facts.items()}
+
+    started = time.perf_counter()
+    prepared = prepare.fit_transform(X, y)
+    prepared_test = prepare.transform(X_test)
+    curve = HeldOutCurve(model, next(iter(problem.scorers.values())), prepared_test, y_test)
+    callbacks = model.callbacks
+    model.set_params(callbacks=[*(callbacks or []), ("held_out_curve", curve)])
+    model.fit(prepared, y, **facts)
+    model.callbacks = callbacks
+    fit_seconds = time.perf_counter() - started - curve.seconds
+
+    started = time.perf_counter()
+    predicted = pipeline.predict(X_test)
+    predict_seconds = time.perf_counter() - started
+    return {
+        "scores": _scores(pipeline, problem.scorers, X_test, y_test),
+        "fit_seconds": fit_seconds,
+        "predict_seconds": predict_seconds,
+        "n_train": len(split.train),
+        "n_test": len(split.test),
+        "epochs": int(model.n_iter_),
+        "curve": curve.points(model.loss_curve_),
+        "calibration": _calibration(pipeline, X_test, y_test),
+        "confusion": _confusion(problem.classes, y_test, predicted),
+    }
+
+
+def _rows(X: Any, rows: np.ndarray) -> Any:
+    part = _safe_indexing(X, rows)
+    return np.asarray(part) if isinstance(part, np.ndarray) else part  # rows of a memory map are in memory now
+
+
+def _scores(model: Any, scorers: Mapping[str, Any], X: Any, y: np.ndarray) -> dict[str, float | None]:
+    """Return every score; a number that does not exist for these rows is None, and the first must exist."""
+    first, *rest = scorers
+    values = {first: float(scorers[first](model, X, y))}
+    if not np.isfinite(values[first]):
+        raise ValueError(f"the score {first!r} is {values[first]} on the rows held out")
+    if rest:
+        found = check_scoring(model, scoring={name: scorers[name] for name in rest}, raise_exc=False)(model, X, y)
+        values |= {name: value if isinstance(value, float) else np.nan for name, value in found.items()}
+    return {name: float(value) if np.isfinite(value) else None for name, value in values.items()}
+
+
+def _calibration(model: Any, X: Any, y: np.ndarray) -> Record | None:
+    """Return log loss, Brier score and expected calibration error, and the bins of a reliability diagram."""
+    if not hasattr(model, "predict_proba"):
+        return None
+    proba, several = model.predict_proba(X), y.ndim == 2
+    if several:  # each label is a problem of two classes; the bins are of all of them
+        confidence, correct = proba.ravel().astype(float), y.ravel().astype(float)
+        pairs = np.stack([1 - confidence, confidence], axis=1)
+        nll, brier = log_loss(correct, pairs, labels=[0, 1]), brier_score_loss(correct, confidence, labels=[0, 1])
+    else:
+        codes = np.searchsorted(model.classes_, y)
+        columns = range(len(model.classes_))
+        pairs = proba / proba.sum(axis=1, keepdims=True)  # float32 rows sum to one to six digits only
+        nll = log_loss(codes, pairs, labels=columns)
+        brier = brier_score_loss(codes, pairs[:, 1] if len(columns) == 2 else pairs, labels=columns)
+        confidence, correct = top_label(pairs.astype(float), codes)
+    bins = binned(confidence, correct, np.ones(len(confidence)), n_bins=N_BINS, strategy="uniform")
+    return {
+        "nll": float(nll),
+        "brier": float(brier),
+        "ece": expected_gap(*bins),
+        "bins": {n: values.tolist() for n, values in zip(("confidence", "accuracy", "count"), bins, strict=True)},
+    }
+
+
+def _confusion(classes: np.ndarray | None, y: np.ndarray, predicted: np.ndarray) -> list[list[int]] | None:
+    if classes is None or len(classes) > CONFUSED:
+        return None
+    return confusion_matrix(y, predicted, labels=classes).tolist()
+
+
+def _first_line(error: Any) -> str:
+    """Return what an error says in its first line that has words, after its kind unless it is one of ours."""
+    lines = (line.strip() for line in str(error).splitlines())
+    words = next((line for line in lines if line), "")
+    ours = type(error).__module__.startswith("sklearnloss")
+    text = words if ours and words else ": ".join(part for part in (type(error).__name__, words) if part)
+    return text if len(text) <= MESSAGE else text[: MESSAGE - 1] + "…"
+
+
+class HeldOutCurve(Callback):  # type: ignore[misc]
+    """Score the rows held out at some of the epochs; the time it takes is not the loss's."""
+
+    def __init__(self, model: Any, scorer: Any, X: Any, y: np.ndarray) -> None:
+        self.model, self.scorer, self.X, self.y = model, scorer, X, y
+        self.epochs: list[int] = []
+        self.scores: list[float | None] = []
+        self.seconds = 0.0
+        last = model.max_epochs
+        self.wanted = {round(e) for e in np.linspace(1, last, min(last, CURVE_POINTS))}
+
+    def on_epoch_end(self, net: Any, **kwargs: Any) -> None:
+        """Look at the epochs that are wanted."""
+        if net.epoch_ not in self.wanted:
+            return
+        started = time.perf_counter()
+        try:
+            value = float(self.scorer(self.model, self.X, self.y))
+        except Exception:  # a score that needs what only a finished fit has, such as calibrated probabilities
+            value = np.nan
+        self.epochs.append(int(net.epoch_))
+        self.scores.append(value if np.isfinite(value) else None)
+        self.seconds += time.perf_counter() - started
+
+    def points(self, losses: list[float]) -> Record:
+        """Return epochs with the held-out score and the training loss of each."""
+        kept = [losses[e - 1] for e in self.epochs]
+        return {"epoch": self.epochs, "score": self.scores, "loss": kept}

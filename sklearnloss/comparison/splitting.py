@@ -1,0 +1,180 @@
+"""The splits that every loss is fitted on: repeated and stratified, by group, or forward in time."""
+
+import warnings
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
+
+import joblib
+import numpy as np
+from sklearn.model_selection import GroupKFold, KFold, StratifiedGroupKFold, StratifiedKFold, TimeSeriesSplit, check_cv
+
+from sklearnloss.exceptions import DataError, DataWarning
+
+__all__ = ["Plan", "Split", "plan_splits"]
+
+
+@dataclass(frozen=True)
+class Split:
+    """Row numbers to train on and to judge by, and the seed of everything random in the fit."""
+
+    repeat: int
+    fold: int
+    seed: int
+    train: np.ndarray
+    test: np.ndarray
+
+
+@dataclass(frozen=True)
+class Plan:
+    """The splits of a comparison.
+
+    Attributes
+    ----------
+    splits : tuple of Split
+        Repeat by repeat.
+    words : str
+        What a reader is told.
+    code : str
+        Python that makes the splitter of one repeat from ``seed``; what it is called with is ``X, y, groups``.
+    identity : str
+        What decides the splits of a repeat, besides the data.
+    """
+
+    splits: tuple[Split, ...]
+    words: str
+    code: str
+    identity: str
+
+    @property
+    def test_share(self) -> float:
+        """Share of the rows of a split that are held out, on average: what resampled tests are corrected by."""
+        return float(np.mean([len(s.test) / (len(s.train) + len(s.test)) for s in self.splits]))
+
+
+def plan_splits(
+    X: Any,
+    y: np.ndarray,
+    *,
+    cv: Any = 5,
+    repeats: int | None = None,
+    groups: np.ndarray | None = None,
+    times: np.ndarray | None = None,
+    random_state: int = 0,
+) -> Plan:
+    """Choose the splitter and split.
+
+    Parameters
+    ----------
+    X : array or DataFrame
+        Rows.
+    y : array of shape (n,) or (n, n_labels)
+        Targets.
+    cv : int, splitter or iterable of (train, test), default=5
+        A number of folds, stratified by class; whole groups stay together; with times each fold is judged on rows later
+        than all it was trained on. Anything else is taken as it is.
+    repeats : int, default=None
+        Each with other folds and another seed; None is 2, or 1 for times and for splits of one's own.
+    groups : array of shape (n,), default=None
+        Rows of a group stay on one side.
+    times : array of shape (n,), default=None
+        What the rows are ordered by.
+    random_state : int, default=0
+        Repeat ``r`` has the seed ``random_state + r``, for its folds and for its models.
+
+    Raises
+    ------
+    DataError
+        If the rows cannot be split like that.
+    """
+    if groups is not None and times is not None:
+        raise DataError("give groups or times, not both; splits by group have no order")
+    whole = isinstance(cv, int | np.integer) and not isinstance(cv, bool)
+    if whole and cv < 2:
+        raise DataError(f"cv must be a number of folds in [2, inf), a splitter or splits, got {cv}")
+    fixed = times is not None or not whole
+    if repeats is None:
+        repeats = 1 if fixed else 2
+    if repeats < 1:
+        raise DataError(f"repeats must be an int in [1, inf), got {repeats}")
+    if fixed and repeats > 1:
+        given = "times" if times is not None else "splits of your own"
+        raise DataError(f"repeats={repeats} would repeat the same folds: with {given} it must be 1")
+    if whole:
+        _check_size(len(y), int(cv), groups, times)
+    labels = y if y.ndim == 1 else None
+    if whole and times is None and groups is None and labels is not None:
+        _warn_of_rare_classes(labels, int(cv))
+    splits: list[Split] = []
+    for repeat in range(repeats):
+        seed = random_state + repeat
+        splitter, code = _splitter(cv if not whole else int(cv), labels, groups, times, seed)
+        with warnings.catch_warnings():
+            warnings.filterwarnings("ignore", "The least populated class")  # said above, in words of ours
+            parts = list(_parts(splitter, X, y, groups, times))
+        splits += [Split(repeat, fold, seed, train, test) for fold, (train, test) in enumerate(parts)]
+    empty = [s for s in splits if not len(s.train) or not len(s.test)]
+    if empty or not splits:
+        raise DataError("a split has no rows to train on or to judge by; choose other splits")
+    folds = len(splits) // repeats
+    words = _words(
+        folds,
+        repeats,
+        own=not whole,
+        stratified=labels is not None,
+        grouped=groups is not None,
+        ordered=times is not None,
+    )
+    identity = f"{code} {random_state}" if whole else joblib.hash([(s.train, s.test) for s in splits])
+    return Plan(tuple(splits), words, code, identity)
+
+
+def _check_size(n: int, folds: int, groups: np.ndarray | None, times: np.ndarray | None) -> None:
+    if groups is not None and (count := len(np.unique(groups))) < folds:
+        raise DataError(f"{folds} folds need as many groups, got {count}; lower cv")
+    wanted = folds + (times is not None)
+    if n < wanted:
+        raise DataError(f"{folds} folds need at least {wanted} rows, got {n}; lower cv")
+
+
+def _warn_of_rare_classes(y: np.ndarray, folds: int) -> None:
+    classes, counts = np.unique(y, return_counts=True)
+    if counts.min() < folds:
+        rare = f"class {classes[counts.argmin()]!s} has {counts.min()} rows, fewer than the {folds} folds"
+        warnings.warn(f"{rare}; some folds are judged without it", DataWarning, stacklevel=4)
+
+
+def _splitter(
+    cv: Any, labels: np.ndarray | None, groups: np.ndarray | None, times: np.ndarray | None, seed: int
+) -> tuple[Any, str]:
+    if not isinstance(cv, int):
+        return check_cv(cv, labels, classifier=True), repr(cv)
+    if times is not None:
+        return TimeSeriesSplit(cv), f"TimeSeriesSplit({cv})"
+    if groups is not None:
+        cls: Any = GroupKFold if labels is None else StratifiedGroupKFold
+    else:
+        cls = KFold if labels is None else StratifiedKFold
+    return cls(cv, shuffle=True, random_state=seed), f"{cls.__name__}({cv}, shuffle=True, random_state=seed)"
+
+
+def _parts(
+    splitter: Any, X: Any, y: np.ndarray, groups: np.ndarray | None, times: np.ndarray | None
+) -> Iterator[tuple[np.ndarray, np.ndarray]]:
+    if times is None:
+        yield from splitter.split(X, y, groups)
+        return
+    order = np.argsort(times, kind="stable")
+    for train, test in splitter.split(order):
+        yield order[train], order[test]
+
+
+def _words(folds: int, repeats: int, *, own: bool, stratified: bool, grouped: bool, ordered: bool) -> str:
+    if own:
+        return f"{folds} splits of the user's own"
+    if ordered:
+        return f"{folds} folds forward in time"
+    how = "stratified " if stratified else ""
+    kept = ", groups kept whole" if grouped else ""
+    again = f", repeated {repeats} times" if repeats > 2 else ", repeated twice" if repeats == 2 else ""
+    return f"{folds} {how}folds{kept}{again}"
