@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from sklearnloss.comparison.compare import compare
+    from sklearnloss.comparison.preprocessing import make_preprocessor
     from sklearnloss.component import (
         Component,
         calibrator,
@@ -50,6 +51,7 @@ if TYPE_CHECKING:
 
 _WHERE = {
     "sklearnloss.comparison.compare": "compare",
+    "sklearnloss.comparison.preprocessing": "make_preprocessor",
     "sklearnloss.component": (
         "Component calibrator callback diagnostic distance estimator loss metric miner mixup mode optimizer reduction "
         "sampler selection strategy view"
@@ -71,8 +73,8 @@ __all__ = [
     "Calibrator", "Callback", "Component", "Diagnostic", "Distance", "Loss", "LossClassifier", "Metric", "Miner",
     "Mixup", "Mode", "Optimizer", "Reduction", "ReliabilityDisplay", "Sampler", "Selection", "Strategy", "Sum",
     "View", "__version__", "calibrator", "callback", "compare", "components", "diagnostic", "distance", "estimator",
-    "fact", "hookimpl", "loss", "metric", "miner", "mixup", "mode", "optimizer", "reduction", "register", "sampler",
-    "selection", "strategy", "view",
+    "fact", "hookimpl", "loss", "make_preprocessor", "metric", "miner", "mixup", "mode", "optimizer", "reduction",
+    "register", "sampler", "selection", "strategy", "view",
 ]  # fmt: skip
 
 

@@ -80,21 +80,19 @@ def _written(spec: Any) -> str:
 
 
 def _imports(comparison: "Comparison", spec: Any) -> str:
-    settings = comparison.settings
+    settings, names = comparison.settings, {("sklearn.model_selection", "cross_val_score")}
+    names |= {(_public(module), name) for module, name in settings.imports}
+    names.add(("sklearn.pipeline", "make_pipeline"))
     splitter = re.match(r"\w+", settings.splitter)
-    model_selection = {"cross_val_score"}
     if splitter and hasattr(sklearn.model_selection, splitter[0]):
-        model_selection.add(splitter[0])
-    ours = {settings.estimator.partition("(")[0]}
+        names.add(("sklearn.model_selection", splitter[0]))
     written = _written(spec)
-    ours |= {cls for cls in ("Loss", "Sum") if re.search(rf"\b{cls}\(", written)}
-    if settings.preprocessor.startswith("make_preprocessor"):
-        ours.add("make_preprocessor")
-    lines = [
-        *(["import numpy as np"] if settings.ordered else []),
-        "import torch",
-        f"from sklearn.model_selection import {', '.join(sorted(model_selection))}",
-        "from sklearn.pipeline import make_pipeline",
-        f"from sklearnloss import {', '.join(sorted(ours))}",
-    ]
-    return "\n".join(lines)
+    names |= {("sklearnloss", cls) for cls in ("Loss", "Sum") if re.search(rf"\b{cls}\(", written)}
+    by_module = {module: sorted(n for m, n in names if m == module) for module, _ in sorted(names)}
+    lines = [f"from {module} import {', '.join(group)}" for module, group in by_module.items()]
+    return "\n".join([*(["import numpy as np"] if settings.ordered else []), "import torch", *lines])
+
+
+def _public(module: str) -> str:
+    """Return from where users import what a module of ours holds."""
+    return "sklearnloss" if module.startswith("sklearnloss.") else module

@@ -14,6 +14,7 @@ from sklearn import config_context
 from sklearn.base import clone
 from sklearn.metrics import get_scorer, get_scorer_names
 from sklearn.pipeline import Pipeline
+from sklearn.preprocessing import FunctionTransformer
 from sklearn.utils.validation import check_consistent_length
 
 from sklearnloss.comparison.budget import seconds_of
@@ -42,6 +43,7 @@ __all__ = ["compare"]
 
 STEPS = 4000  # of the optimizer that a fit gets unless an estimator is given
 EPOCHS = (10, 100)  # and the epochs that they may make
+PREPROCESSOR = {("sklearnloss", "make_preprocessor")}
 LIBRARIES = ("sklearnloss", "scikit-learn", "torch", "skorch", "numpy")
 
 
@@ -199,6 +201,9 @@ def compare(
         source=source or "X, y = ...  # your data",
         estimator=_python(model),
         preprocessor=written,
+        imports=tuple(
+            sorted(_imports(model) | (PREPROCESSOR if written == "make_preprocessor()" else _imports(prepare)))
+        ),
         fit_facts=tuple(facts),
         grouped=groups is not None,
         ordered=times is not None,
@@ -339,7 +344,7 @@ def _with_baseline(
 def _preparation(preprocessor: Any) -> tuple[Any, str]:
     """Return the first step of the pipeline, and how Python writes it."""
     if preprocessor is None:
-        return "passthrough", '"passthrough"'
+        return FunctionTransformer(), "FunctionTransformer()"
     if isinstance(preprocessor, str):
         if preprocessor != "auto":
             raise ParameterError(f"preprocessor must be 'auto', a transformer or None, got {preprocessor!r}")
@@ -350,6 +355,13 @@ def _preparation(preprocessor: Any) -> tuple[Any, str]:
 def _python(estimator: Any) -> str:
     with config_context(print_changed_only=True):
         return " ".join(estimator.__repr__(N_CHAR_MAX=100_000).split())
+
+
+def _imports(estimator: Any) -> set[tuple[str, str]]:
+    """Return public module and name of an estimator's class, and of those among its parameters."""
+    parts = [estimator, *(value for value in estimator.get_params().values() if hasattr(value, "get_params"))]
+    classes = {type(part) for part in parts}
+    return {(cls.__module__.partition("._")[0], cls.__name__) for cls in classes if cls.__module__ != "__main__"}
 
 
 def _identity(

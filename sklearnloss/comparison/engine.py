@@ -2,6 +2,7 @@
 
 import tempfile
 import time
+import warnings
 from collections.abc import Iterator, Sequence
 from concurrent.futures.process import BrokenProcessPool
 from pathlib import Path
@@ -106,13 +107,18 @@ class Engine:
         """Do all fits side by side; return False if a worker died, which takes the others in flight with it."""
         self.in_flight: set[tuple[int, str]] = set()
         parallel = Parallel(n_jobs=self.n_jobs, return_as="generator_unordered", pre_dispatch="n_jobs", batch_size=1)
+        records = parallel(self._jobs(shared))
         try:
-            for record in parallel(self._jobs(shared)):
+            for record in records:
                 self._take(record, watcher)
         except BrokenProcessPool:
             if not self.in_flight:
                 raise
             return False
+        finally:
+            with warnings.catch_warnings():
+                warnings.filterwarnings("ignore", r"\d+ tasks which were still being processed")  # on purpose
+                records.close()
         return True
 
     def _try_alone(self, shared: Problem | Path, watcher: Watcher) -> None:

@@ -17,7 +17,7 @@ import joblib
 import numpy as np
 import torch
 from sklearn.base import clone
-from sklearn.metrics import brier_score_loss, check_scoring, confusion_matrix, log_loss
+from sklearn.metrics import brier_score_loss, confusion_matrix, log_loss
 from sklearn.pipeline import Pipeline
 from sklearn.utils import _safe_indexing
 from skorch.callbacks import Callback
@@ -166,16 +166,23 @@ def _rows(X: Any, rows: np.ndarray) -> Any:
     return np.asarray(part) if isinstance(part, np.ndarray) else part  # rows of a memory map are in memory now
 
 
-def _scores(model: Any, scorers: Mapping[str, Any], X: Any, y: np.ndarray) -> dict[str, float | None]:
-    """Return every score; a number that does not exist for these rows is None, and the first must exist."""
-    first, *rest = scorers
-    values = {first: float(scorers[first](model, X, y))}
-    if not np.isfinite(values[first]):
-        raise ValueError(f"the score {first!r} is {values[first]} on the rows held out")
-    if rest:
-        found = check_scoring(model, scoring={name: scorers[name] for name in rest}, raise_exc=False)(model, X, y)
-        values |= {name: value if isinstance(value, float) else np.nan for name, value in found.items()}
-    return {name: float(value) if np.isfinite(value) else None for name, value in values.items()}
+def _scores(pipeline: Pipeline, scorers: Mapping[str, Any], X: Any, y: np.ndarray) -> dict[str, float | None]:
+    """Return every score; one that does not exist for these rows is None, but the first must exist."""
+    values: dict[str, float | None] = {}
+    for name, scorer in scorers.items():
+        try:
+            value = float(scorer(pipeline, X, y))
+        except Exception as error:
+            if values:
+                values[name] = None
+                continue
+            if isinstance(error, AttributeError):
+                pipeline["model"].predict_proba  # noqa: B018 - if it is this that is missing, it says why
+            raise
+        if not np.isfinite(value) and not values:
+            raise ValueError(f"the score {name!r} is {value} on the rows held out")
+        values[name] = value if np.isfinite(value) else None
+    return values
 
 
 def _calibration(model: Any, X: Any, y: np.ndarray) -> Record | None:

@@ -54,6 +54,8 @@ class Settings:
         Python that makes ``X`` and ``y``.
     estimator, preprocessor : str
         As Python, the loss left out.
+    imports : tuple of (str, str)
+        Module and name of each class in these.
     fit_facts : tuple of str
         What ``fit`` was given besides X and y.
     grouped, ordered, frame : bool
@@ -78,6 +80,7 @@ class Settings:
     source: str
     estimator: str
     preprocessor: str
+    imports: tuple[tuple[str, str], ...] = ()
     fit_facts: tuple[str, ...] = ()
     grouped: bool = False
     ordered: bool = False

@@ -101,7 +101,7 @@ def _below(comparison: "Comparison") -> str:
     fits = {row.fits for row in comparison.rows if row.status == "ok"}
     over = f"{max(fits)} of {settings.splits} splits" if fits and max(fits) < settings.splits else "all splits"
     lines = [
-        f"{settings.name}: {comparison.data['n_rows']} rows, {settings.task}; {settings.plan}, {over}",
+        f"{settings.name}: {comparison.data['rows']} rows, {settings.task}; {settings.plan}, {over}",
         *settings.notes,
         f"verdict: against {settings.baseline}, closer than {settings.rope:g} is equivalent, 95 % sure",
     ]
