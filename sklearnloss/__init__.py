@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from sklearnloss.comparison.compare import compare
     from sklearnloss.comparison.preprocessing import make_preprocessor
+    from sklearnloss.comparison.ranking import Ranking, rank
     from sklearnloss.component import (
         Component,
         calibrator,
@@ -56,6 +57,7 @@ _WHERE = {
         "Component calibrator callback diagnostic distance estimator loss metric miner mixup mode optimizer reduction "
         "sampler selection strategy view"
     ),
+    "sklearnloss.comparison.ranking": "Ranking rank",
     "sklearnloss.estimators.classifier": "LossClassifier",
     "sklearnloss.facts": "fact",
     "sklearnloss.hookspecs": "hookimpl",
@@ -71,10 +73,10 @@ _MODULE_OF = {name: module for module, names in _WHERE.items() for name in names
 __version__ = "0.1.0"
 __all__ = [
     "Calibrator", "Callback", "Component", "Diagnostic", "Distance", "Loss", "LossClassifier", "Metric", "Miner",
-    "Mixup", "Mode", "Optimizer", "Reduction", "ReliabilityDisplay", "Sampler", "Selection", "Strategy", "Sum",
-    "View", "__version__", "calibrator", "callback", "compare", "components", "diagnostic", "distance", "estimator",
-    "fact", "hookimpl", "loss", "make_preprocessor", "metric", "miner", "mixup", "mode", "optimizer", "reduction",
-    "register", "sampler", "selection", "strategy", "view",
+    "Mixup", "Mode", "Optimizer", "Ranking", "Reduction", "ReliabilityDisplay", "Sampler", "Selection", "Strategy",
+    "Sum", "View", "__version__", "calibrator", "callback", "compare", "components", "diagnostic", "distance",
+    "estimator", "fact", "hookimpl", "loss", "make_preprocessor", "metric", "miner", "mixup", "mode", "optimizer",
+    "rank", "reduction", "register", "sampler", "selection", "strategy", "view",
 ]  # fmt: skip
 
 

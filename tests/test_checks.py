@@ -5,6 +5,8 @@ import functools
 import numpy as np
 import pytest
 import torch
+from sklearn.base import BaseEstimator, ClassifierMixin
+from sklearn.linear_model import LogisticRegression
 from torch import nn
 
 from sklearnloss.component import Component, describe
@@ -210,6 +212,80 @@ class Climbs(torch.optim.SGD):
         super().__init__(params, maximize=True)
 
 
+# -- calibrators ------------------------------------------------------------------------------------------------------
+
+
+class Cooled(ClassifierMixin, BaseEstimator):
+    """A calibrator that is right: scores divided by the best of a few temperatures."""
+
+    def fit(self, X, y, sample_weight=None):
+        weights = np.ones(len(y)) if sample_weight is None else sample_weight
+        self.classes_, codes = np.unique(y, return_inverse=True)
+        rows, grid = np.arange(len(y)), np.linspace(0.5, 5.0, 10)
+        values = [-(weights * np.log(self._softmax(X, t)[rows, codes])).sum() for t in grid]
+        self.temperature_ = float(grid[np.argmin(values)])
+        return self
+
+    def _softmax(self, X, temperature):
+        logits = np.hstack([0 * X, X]) if X.shape[1] == 1 else X
+        powers = np.exp((logits - logits.max(1, keepdims=True)) / temperature)
+        return powers / powers.sum(1, keepdims=True)
+
+    def predict_proba(self, X):
+        return self._softmax(X, self.temperature_)
+
+    def predict(self, X):
+        return self.classes_[self.predict_proba(X).argmax(1)]
+
+
+class StartsWithState(Cooled):
+    def __init__(self):
+        self.rows_seen = 0
+
+
+class SumsToLess(Cooled):
+    def predict_proba(self, X):
+        return 0.9 * super().predict_proba(X)
+
+
+class Sharpens(Cooled):
+    def fit(self, X, y, sample_weight=None):
+        super().fit(X, y)
+        self.temperature_ = 0.5
+        return self
+
+
+class DeafToWeights(Cooled):
+    def fit(self, X, y, sample_weight=None):
+        super().fit(X, y)
+        self.temperature_ *= 1 + len(y) / 1000
+        return self
+
+
+class UselessPenalty(Cooled):
+    def __init__(self, *, l2: Positive = 1.0):
+        self.l2 = l2
+
+
+class KeepsAModel(Cooled):
+    def fit(self, X, y, sample_weight=None):
+        self.model_ = LogisticRegression().fit(X, y, sample_weight)
+        self.classes_ = self.model_.classes_
+        return self
+
+    def predict_proba(self, X):
+        return self.model_.predict_proba(X)
+
+
+class HidesItsState(Cooled):
+    def fit(self, X, y, sample_weight=None):
+        self._hidden = super().fit(X, y, sample_weight).temperature_
+        return self
+
+    def predict_proba(self, X):
+        return self._softmax(X, self._hidden)
+
+
 WRONG = {
     "declaration_holds_each_fact_once": declared("loss", unbounded),
     "spec_is_cloned_pickled_and_printed": declared("loss", local_function()),
@@ -245,6 +321,12 @@ WRONG = {
     "mixup_blends_rows": declared("mixup", outside_mixup),
     "view_is_a_random_version": declared("view", fixed_view),
     "optimizer_descends": declared("optimizer", Climbs),
+    "calibrator_is_an_estimator": declared("calibrator", StartsWithState),
+    "calibrator_gives_probabilities": declared("calibrator", SumsToLess),
+    "calibrator_fits_its_rows": declared("calibrator", Sharpens),
+    "calibrator_weight_is_repetition": declared("calibrator", DeafToWeights),
+    "calibrator_parameters_matter": declared("calibrator", UselessPenalty),
+    "calibrator_state_is_plain": declared("calibrator", KeepsAModel),
 }
 
 
@@ -276,6 +358,18 @@ def test_state_of_other_rows_is_caught():
     check = next(c for c in CHECKS if c.name == "state_moves_in_training_only")
     with pytest.raises(AssertionError, match="other rows"):
         check(declared("loss", MovesOtherRows))
+
+
+def test_state_that_is_not_public_is_caught():
+    check = next(c for c in CHECKS if c.name == "calibrator_state_is_plain")
+    with pytest.raises(AssertionError, match="the attributes that end in _ are not enough to predict"):
+        check(declared("calibrator", HidesItsState))
+
+
+def test_a_calibrator_that_is_right_passes_the_checks_of_calibrators():
+    for check in CHECKS:
+        if check.name.startswith("calibrator_"):
+            check(declared("calibrator", Cooled))
 
 
 def test_a_right_component_passes_all():

@@ -15,7 +15,7 @@ from sklearn.utils.validation import _check_sample_weight, check_is_fitted, vali
 from sklearnloss.component import Component
 from sklearnloss.spec import check_params
 
-__all__ = ["RANGE", "SLOPE", "ScoreCalibrator", "fit_inverse_temperature", "minimize_nll", "nll"]
+__all__ = ["RANGE", "SLOPE", "ScoreCalibrator", "ScoreClassifier", "fit_inverse_temperature", "minimize_nll", "nll"]
 
 Array = np.ndarray[Any, Any]
 
@@ -23,11 +23,11 @@ RANGE = 1e5  # the temperature lies between scale / RANGE and scale * RANGE
 SLOPE = 1e-10  # where the nll falls slower than this by the logarithm of the temperature, it is at its minimum
 
 
-class ScoreCalibrator(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
+class ScoreClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
     """A classifier whose rows are the scores of a fitted model.
 
-    A subclass writes ``_learn(z, y, weights, scale)``, which sets its attributes, and ``_logits(z)``; z (n, k) are the
-    scores, one column a class, less their mean in each row.
+    A subclass writes ``_fit_rows(X, y, weights)``, which sets its attributes, numbers and arrays that end in ``_``, and
+    ``_probabilities(X)``; X (n, k), or (n, 1) of two classes, are the scores.
     """
 
     component: ClassVar[Component]
@@ -59,39 +59,68 @@ class ScoreCalibrator(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         check_classification_targets(y)
         weights = _check_sample_weight(sample_weight, X, dtype=np.float64, ensure_non_negative=True)
         present = weights > 0
-        z, weights = _centred(X[present]), weights[present]
         self.classes_, codes = np.unique(y[present], return_inverse=True)
-        if len(self.classes_) != z.shape[1]:
+        if len(self.classes_) != (k := max(X.shape[1], 2)):
             raise ValueError(
-                f"{self.component.title}: the scores are those of {z.shape[1]} classes, but y has rows with positive "
+                f"{self.component.title}: the scores are those of {k} classes, but y has rows with positive "
                 f"weight of {len(self.classes_)}: {self.classes_.tolist()}; every class needs a column and a row"
             )
-        weights = weights / weights.sum()
-        scale = float(np.sqrt((weights @ z**2).mean())) or 1.0
-        self._learn(z, codes, weights, scale)
+        self._fit_rows(X[present], codes, weights[present])
         return self
+
+    def predict_proba(self, X: Any) -> Array:
+        """Return calibrated probabilities (n, k)."""
+        return self._probabilities(self._rows(X))
+
+    def predict_log_proba(self, X: Any) -> Array:
+        """Return logarithms of the calibrated probabilities."""
+        with np.errstate(divide="ignore"):
+            return np.log(self.predict_proba(X))
+
+    def predict(self, X: Any) -> Array:
+        """Return the class of the highest probability."""
+        highest = self.predict_proba(X).argmax(axis=1)
+        return self.classes_[highest]
+
+    def _rows(self, X: Any) -> Array:
+        check_is_fitted(self)
+        return validate_data(self, _as_columns(X), dtype=np.float64, reset=False)
+
+    def _fit_rows(self, X: Array, y: Array, weights: Array) -> None:
+        """Set the fitted attributes from classes y in 0..k-1 and positive weights."""
+        raise NotImplementedError
+
+    def _probabilities(self, X: Array) -> Array:
+        """Return the calibrated probabilities (n, k)."""
+        raise NotImplementedError
+
+
+class ScoreCalibrator(ScoreClassifier):
+    """A map from scores to the logits of calibrated probabilities.
+
+    A subclass writes ``_learn(z, y, weights, scale)``, which sets its attributes, and ``_logits(z)``; z (n, k) are the
+    scores, one column a class, less their mean in each row.
+    """
 
     def decision_function(self, X: Any) -> Array:
         """Return calibrated logits (n, k), or log odds (n,) of two classes."""
         logits = self._calibrated(X)
         return logits[:, 1] - logits[:, 0] if len(self.classes_) == 2 else logits
 
-    def predict_proba(self, X: Any) -> Array:
-        """Return calibrated probabilities (n, k)."""
-        return softmax(self._calibrated(X), axis=1)
-
     def predict_log_proba(self, X: Any) -> Array:
         """Return logarithms of the calibrated probabilities, finite where those are zero."""
         return log_softmax(self._calibrated(X), axis=1)
 
-    def predict(self, X: Any) -> Array:
-        """Return the class of the highest probability."""
-        highest = self._calibrated(X).argmax(axis=1)
-        return self.classes_[highest]
-
     def _calibrated(self, X: Any) -> Array:
-        check_is_fitted(self)
-        return self._logits(_centred(validate_data(self, _as_columns(X), dtype=np.float64, reset=False)))
+        return self._logits(_centred(self._rows(X)))
+
+    def _fit_rows(self, X: Array, y: Array, weights: Array) -> None:
+        z, weights = _centred(X), weights / weights.sum()
+        scale = float(np.sqrt((weights @ z**2).mean())) or 1.0
+        self._learn(z, y, weights, scale)
+
+    def _probabilities(self, X: Array) -> Array:
+        return softmax(self._logits(_centred(X)), axis=1)
 
     def _learn(self, z: Array, y: Array, weights: Array, scale: float) -> None:
         """Set the fitted attributes; weights sum to one, scale is the root mean square of z."""
@@ -167,6 +196,6 @@ def minimize_nll(objective: Callable[..., tuple[float, Array]], start: Array, *a
         warnings.warn(
             f"calibration stopped after {result.nit} steps; raise l2, or give more rows",
             ConvergenceWarning,
-            stacklevel=4,
+            stacklevel=5,  # the call of fit
         )
     return result.x, int(result.nit)

@@ -15,7 +15,9 @@ ESTIMATORS = {
     "embeddings": "MetricEmbedder",
     "view_a": "MetricEmbedder",
 }
-ARGUMENTS = ("sampler", "mixup", "reduction", "optimizer", "mode")  # kinds that LossClassifier takes by keyword
+# which keyword of LossClassifier takes a kind
+ARGUMENTS = {kind: kind for kind in ("sampler", "mixup", "reduction", "optimizer", "mode")}
+ARGUMENTS["calibrator"] = "calibrate"
 SHOWN = 4  # hyperparameters
 
 
@@ -42,7 +44,7 @@ def _fitted(component: "Component", estimator: str, cls: str) -> list[str]:
     arguments = ", ".join(["X", "y", *(f"{name}={name}" for name in _row_facts(component))])
     return [
         f"from sklearnloss import {', '.join(names)}",
-        f"model = {estimator}({component.kind}={spec}).fit({arguments})",
+        f"model = {estimator}({ARGUMENTS.get(component.kind, component.kind)}={spec}).fit({arguments})",
     ]
 
 

@@ -1,60 +1,40 @@
-"""Probabilities from the scores of held-out rows, by scikit-learn's calibrators."""
+"""Probabilities from the scores of held-out rows, by a calibrator."""
 
+from dataclasses import dataclass
 from typing import Any, Self
 
 import numpy as np
-from sklearn import config_context
-from sklearn.base import BaseEstimator, ClassifierMixin
-from sklearn.calibration import CalibratedClassifierCV
+
+from sklearnloss.spec import Choice
 
 __all__ = ["Calibration"]
 
 
-class Scores(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
-    """A fitted classifier whose rows are the scores themselves, for scikit-learn's calibrators."""
-
-    def __init__(self, classes: np.ndarray) -> None:
-        self.classes = classes
-
-    @property
-    def classes_(self) -> np.ndarray:
-        """The classes."""
-        return self.classes
-
-    def fit(self, X: Any, y: Any, sample_weight: Any = None) -> Self:
-        """Do nothing."""
-        return self
-
-    def decision_function(self, X: np.ndarray) -> np.ndarray:
-        """Return X, one column as (n,)."""
-        return X[:, 0] if X.shape[1] == 1 else X
-
-    def predict(self, X: np.ndarray) -> np.ndarray:
-        """Return the class of the highest score."""
-        columns = np.hstack([-X, X]) if X.shape[1] == 1 else X
-        return self.classes[columns.argmax(axis=1)]
-
-    def __sklearn_is_fitted__(self) -> bool:
-        return True
-
-
+@dataclass
 class Calibration:
     """A map from scores to probabilities; one for each label where there are several.
 
-    Parameters
+    Attributes
     ----------
-    method : {"sigmoid", "isotonic", "temperature"}
-        As in `sklearn.calibration.CalibratedClassifierCV`.
+    maps : list of estimators
+        The fitted calibrators: one, or one for each label.
+    labelwise : bool
+        Whether there are several labels a row.
     """
 
-    def __init__(self, method: str) -> None:
-        self.method = method
+    maps: list[Any]
+    labelwise: bool
 
-    def fit(self, scores: np.ndarray, y: np.ndarray, classes: np.ndarray, weights: np.ndarray | None) -> Self:
+    @classmethod
+    def fit(
+        cls, choice: Choice, scores: np.ndarray, y: np.ndarray, classes: np.ndarray, weights: np.ndarray | None
+    ) -> Self:
         """Fit the map on held-out rows.
 
         Parameters
         ----------
+        choice : Choice
+            The calibrator.
         scores : array of shape (m,) or (m, k)
             What ``decision_function`` gives.
         y : array of shape (m,) or (m, n_labels)
@@ -69,24 +49,14 @@ class Calibration:
         ValueError
             If a class has no held-out row.
         """
-        self.labelwise = y.ndim == 2
-        pairs = (
-            [(scores[:, [j]], y[:, j], np.array([0, 1])) for j in range(y.shape[1])]
-            if self.labelwise
-            else [(scores.reshape(len(y), -1), y, classes)]
-        )
-        self.maps = []
-        for columns, target, known in pairs:
-            if missing := sorted(set(known.tolist()) - set(np.unique(target).tolist())):
-                raise ValueError(
-                    f"calibrate={self.method!r}: no held-out row of class {missing}; raise validation_fraction or "
-                    "leave calibrate off"
-                )
-            whole = [(np.arange(len(y)), np.arange(len(y)))]  # the scores are fitted already: one fold of all rows
-            calibrated = CalibratedClassifierCV(Scores(known), method=self.method, cv=whole, ensemble=False)
-            with config_context(enable_metadata_routing=False):  # the weights are handed over here, not routed
-                self.maps.append(calibrated.fit(columns, target, sample_weight=weights))
-        return self
+        if weights is not None:
+            seen = weights > 0
+            scores, y, weights = scores[seen], y[seen], weights[seen]
+        if y.ndim == 1:
+            return cls([_fit_one(choice, scores.reshape(len(y), -1), y, classes, weights)], labelwise=False)
+        both = np.array([0, 1])
+        maps = [_fit_one(choice, scores[:, [j]], y[:, j], both, weights) for j in range(y.shape[1])]
+        return cls(maps, labelwise=True)
 
     def predict_proba(self, scores: np.ndarray) -> np.ndarray:
         """Return probabilities (n, k) from scores (n,) or (n, k)."""
@@ -94,3 +64,13 @@ class Calibration:
             columns = [m.predict_proba(scores[:, [j]])[:, 1] for j, m in enumerate(self.maps)]
             return np.stack(columns, axis=1)
         return self.maps[0].predict_proba(scores.reshape(len(scores), -1))
+
+
+def _fit_one(choice: Choice, scores: np.ndarray, y: np.ndarray, classes: np.ndarray, weights: np.ndarray | None) -> Any:
+    if missing := sorted(set(classes.tolist()) - set(np.unique(y).tolist())):
+        raise ValueError(
+            f"calibrate={choice.component.name!r}: no held-out row of class {missing}; raise validation_fraction or "
+            "leave calibrate off"
+        )
+    built: Any = choice.build()
+    return built.fit(scores, y) if weights is None else built.fit(scores, y, sample_weight=weights)

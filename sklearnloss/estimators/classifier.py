@@ -33,7 +33,6 @@ from sklearnloss.training.seeds import seeded
 
 __all__ = ["LossClassifier"]
 
-CALIBRATIONS = ("sigmoid", "isotonic", "temperature")
 # facts that count the rows of one fit; partial_fit sees other rows at each call
 COUNTED = frozenset({"index", "n_samples", "y_train"})
 
@@ -64,8 +63,8 @@ def _has_probabilities(estimator: "LossClassifier") -> bool:
     if estimator.calibrate is not None:
         raise AttributeError(f"{title} has no link to probabilities, and calibrate is fitted when training has ended")
     raise AttributeError(
-        f"{title} has no link to probabilities; set calibrate='sigmoid', 'isotonic' or 'temperature', or use "
-        "decision_function"
+        f"{title} has no link to probabilities; set calibrate='temperature' or another (sklearnloss list "
+        "calibrator), or use decision_function"
     )
 
 
@@ -124,8 +123,9 @@ class LossClassifier(ClassifierMixin, NetEstimator):  # type: ignore[misc]
         Weights of classes, multiplied into ``sample_weight``.
     class_order : sequence or None, default=None
         The classes from lowest to highest, for losses that know an order.
-    calibrate : {"sigmoid", "isotonic", "temperature"} or None, default=None
-        How scores of held-out rows become probabilities.
+    calibrate : str, class or Calibrator, default=None
+        How scores of held-out rows become probabilities: ``"temperature"``, ``"sigmoid"``, ``"isotonic"``,
+        ``"vector"``, ``"matrix"``, ... (``sklearnloss list calibrator``); one for each of several labels.
     checkpoint : None, default=None
         Reserved for a directory to go on from; only None is allowed.
     head : "auto" or callable, default="auto"
@@ -193,7 +193,6 @@ class LossClassifier(ClassifierMixin, NetEstimator):  # type: ignore[misc]
         "scoring": [str, callable, None],
         "class_weight": [dict, list, StrOptions({"balanced"}), None],
         "class_order": ["array-like", None],
-        "calibrate": [StrOptions(set(CALIBRATIONS)), None],
         "checkpoint": [None],
         "head": [StrOptions({"auto"}), callable],
         "warm_start": ["boolean"],
@@ -204,6 +203,8 @@ class LossClassifier(ClassifierMixin, NetEstimator):  # type: ignore[misc]
         "random_state": ["random_state"],
         "verbose": ["verbose"],
     }
+
+    _spec_kinds: ClassVar[dict[str, str]] = NetEstimator._spec_kinds | {"calibrate": "calibrator"}
 
     classes_: np.ndarray
     net_: LossNet
@@ -237,7 +238,7 @@ class LossClassifier(ClassifierMixin, NetEstimator):  # type: ignore[misc]
         scoring: Any = None,
         class_weight: Any = None,
         class_order: Sequence[Any] | None = None,
-        calibrate: str | None = None,
+        calibrate: Any = None,
         checkpoint: None = None,
         head: str | Callable[[int, int], torch.nn.Module] = "auto",
         warm_start: bool = False,
@@ -369,6 +370,7 @@ class LossClassifier(ClassifierMixin, NetEstimator):  # type: ignore[misc]
     ) -> Self:
         context = self._init_callback_context(max_subtasks=epochs) if hasattr(self, "_skl_callbacks") else None
         terms = self._terms()
+        calibrator = None if self.calibrate is None else choose("calibrator", self.calibrate)
         rng = self._seeds(reset=not resume)
         given = X, y
         X, y = self._check_rows(X, y, reset=not resume)
@@ -395,12 +397,12 @@ class LossClassifier(ClassifierMixin, NetEstimator):  # type: ignore[misc]
         watch = Watch(self, epochs, X, y, context, score)
         self.calibration_ = None
         self._run(self.net_, batches, watch, epochs=epochs, seed=int(rng.integers(2**62)))
-        if self.calibrate is not None:
+        if calibrator is not None:
             part = held_out["calibrate"]
             outputs = self.decision_function(_safe_indexing(given[0], part))
             truth = codes if targets.kind == "multilabel" else y  # a sparse y is dense as codes
             weights = None if rows.weights is None else rows.weights[part]
-            self.calibration_ = Calibration(self.calibrate).fit(outputs, truth[part], self.classes_, weights)
+            self.calibration_ = Calibration.fit(calibrator, outputs, truth[part], self.classes_, weights)
         if context is not None:
             context.call_on_fit_task_end(estimator=self, X=X, y=y, reconstruction_attributes=self._state)
         return self

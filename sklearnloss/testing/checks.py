@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 from sklearnloss.component import Component
 from sklearnloss.registry import lookup
-from sklearnloss.testing import common, losses, parts
+from sklearnloss.testing import calibrators, common, losses, parts
 
 __all__ = ["CHECKS", "Check", "check_component", "checks_for"]
 
@@ -40,7 +40,7 @@ class Check:
 
 CHECKS: tuple[Check, ...] = tuple(
     Check(name, function, applies)
-    for module in (common, losses, parts)
+    for module in (common, losses, parts, calibrators)
     for name, (function, applies) in module.CHECKS.items()
 )
 

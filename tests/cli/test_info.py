@@ -70,6 +70,15 @@ def test_the_example_runs_as_it_stands():
     assert names["model"].score(X, y) > 0.9
 
 
+def test_the_example_of_a_calibrator_goes_through_calibrate():
+    X, y = load_iris(return_X_y=True)
+    names = {"X": X, "y": y}
+    lines = usage(next(c for c in components("calibrator") if c.name == "matrix"))
+    assert lines[1] == 'model = LossClassifier(calibrate=Calibrator("matrix", l2=0.001)).fit(X, y)'
+    exec("\n".join(lines), names)
+    assert names["model"].predict_proba(X).shape == (150, 3)
+
+
 @pytest.mark.usefixtures("three_plugins")
 class TestOnThreePlugins:
     @pytest.mark.parametrize(

@@ -8,7 +8,7 @@ from torch.nn.functional import cross_entropy, sigmoid, softmax
 
 from sklearnloss import Loss, loss
 
-CALIBRATIONS = ["sigmoid", "isotonic", "temperature"]
+CALIBRATIONS = ["sigmoid", "isotonic", "temperature", "vector", "matrix"]
 
 
 @loss("unlinked", task="multiclass", link="none")
@@ -114,7 +114,7 @@ def test_without_a_link_there_are_no_probabilities_and_the_reason_is_said(quick,
         with pytest.raises(AttributeError) as caught:
             model.predict_proba(X)
         reason = str(caught.value.__cause__ or caught.value)
-        assert "has no link to probabilities; set calibrate='sigmoid', 'isotonic' or 'temperature', or use" in reason
+        assert "has no link to probabilities; set calibrate='temperature' or another (sklearnloss list cal" in reason
         assert reason.startswith("loss '")
     assert quick(name).fit(X, y).decision_function(X).shape == (90, 3)
     assert hasattr(quick(name, calibrate="sigmoid"), "predict_proba")
