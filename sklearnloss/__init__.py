@@ -4,6 +4,8 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from sklearnloss.comparison.preprocessing import make_preprocessor
+    from sklearnloss.comparison.suggestions import suggest_losses
     from sklearnloss.component import (
         Component,
         calibrator,
@@ -48,6 +50,8 @@ if TYPE_CHECKING:
     )  # fmt: skip
 
 _WHERE = {
+    "sklearnloss.comparison.preprocessing": "make_preprocessor",
+    "sklearnloss.comparison.suggestions": "suggest_losses",
     "sklearnloss.component": (
         "Component calibrator callback diagnostic distance estimator loss metric miner mixup mode optimizer reduction "
         "sampler selection strategy view"
@@ -69,8 +73,8 @@ __all__ = [
     "Calibrator", "Callback", "Component", "Diagnostic", "Distance", "Loss", "LossClassifier", "Metric", "Miner",
     "Mixup", "Mode", "Optimizer", "Reduction", "ReliabilityDisplay", "Sampler", "Selection", "Strategy", "Sum",
     "View", "__version__", "calibrator", "callback", "components", "diagnostic", "distance", "estimator", "fact",
-    "hookimpl", "loss", "metric", "miner", "mixup", "mode", "optimizer", "reduction", "register", "sampler",
-    "selection", "strategy", "view",
+    "hookimpl", "loss", "make_preprocessor", "metric", "miner", "mixup", "mode", "optimizer", "reduction",
+    "register", "sampler", "selection", "strategy", "suggest_losses", "view",
 ]  # fmt: skip
 
 
