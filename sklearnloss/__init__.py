@@ -7,6 +7,7 @@ if TYPE_CHECKING:
     from sklearnloss.comparison.compare import compare
     from sklearnloss.comparison.preprocessing import make_preprocessor
     from sklearnloss.comparison.ranking import Ranking, rank
+    from sklearnloss.comparison.suggestions import suggest_losses
     from sklearnloss.component import (
         Component,
         calibrator,
@@ -53,6 +54,7 @@ if TYPE_CHECKING:
 _WHERE = {
     "sklearnloss.comparison.compare": "compare",
     "sklearnloss.comparison.preprocessing": "make_preprocessor",
+    "sklearnloss.comparison.suggestions": "suggest_losses",
     "sklearnloss.component": (
         "Component calibrator callback diagnostic distance estimator loss metric miner mixup mode optimizer reduction "
         "sampler selection strategy view"
@@ -76,7 +78,7 @@ __all__ = [
     "Mixup", "Mode", "Optimizer", "Ranking", "Reduction", "ReliabilityDisplay", "Sampler", "Selection", "Strategy",
     "Sum", "View", "__version__", "calibrator", "callback", "compare", "components", "diagnostic", "distance",
     "estimator", "fact", "hookimpl", "loss", "make_preprocessor", "metric", "miner", "mixup", "mode", "optimizer",
-    "rank", "reduction", "register", "sampler", "selection", "strategy", "view",
+    "rank", "reduction", "register", "sampler", "selection", "strategy", "suggest_losses", "view",
 ]  # fmt: skip
 
 

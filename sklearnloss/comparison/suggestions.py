@@ -1,0 +1,353 @@
+"""Losses that these data give a reason to try, each with the figure that is the reason.
+
+A rule looks at the data and yields a finding only where its condition holds; what it says of a loss is what the loss's
+paper claims.
+"""
+
+import math
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+
+from sklearnloss.comparison.probe import ClassProbe, LabelProbe, probe_classes, probe_labels
+from sklearnloss.comparison.tasks import describe_data, find_task, plain_target
+from sklearnloss.exceptions import TaskError
+from sklearnloss.registry import components
+from sklearnloss.spec import Loss
+
+__all__ = ["Suggestion", "suggest_losses"]
+
+IMBALANCED = 3.0  # rows of the largest class over those of the smallest
+VERY_IMBALANCED = 10.0
+WRONG_LABELS = 0.05  # share of other labels where the model is sure, at the lower end of its interval
+LOST = 0.5  # share of errors where the model is sure from which it has learnt nothing
+MANY_WRONG = 0.3
+OUTVOTED = 0.01  # share of rows whose label is not that of most rows with the same features
+MANY_CLASSES = 20
+VERY_MANY_CLASSES = 100
+THOUSAND = 1000  # from which the scale of arcface is that of its paper
+ROWS_PER_COLUMN = 10.0  # fewer are few
+OVERCONFIDENT = 0.05  # confidence above accuracy
+EASY_ROWS = 0.5  # share of rows already predicted well
+SPARSE_LABELS = 0.3  # share of ones below which negatives dominate
+EASY_NEGATIVES = 0.3
+SEVERAL_LABELS = 1.2  # labels of a row, on average
+Z95 = 1.645  # one-sided
+
+
+@dataclass(frozen=True)
+class Suggestion:
+    """A loss to try, and why.
+
+    Attributes
+    ----------
+    loss : str
+        A registered name.
+    params : mapping of str to value
+        Hyperparameters that differ from the defaults.
+    reason : str
+        A sentence with what was measured on the data.
+    """
+
+    loss: str
+    params: Mapping[str, Any]
+    reason: str
+
+    @property
+    def spec(self) -> Loss:
+        """The loss as ``LossClassifier(loss=...)`` takes it."""
+        return Loss(self.loss, **self.params)
+
+    def __str__(self) -> str:
+        params = ", ".join(f"{name}={value!r}" for name, value in self.params.items())
+        return f"{self.loss}({params}): {self.reason}" if params else f"{self.loss}: {self.reason}"
+
+
+def suggest_losses(X: Any, y: Any, *, task: str | None = None, random_state: Any = 0) -> list[Suggestion]:
+    """Return the losses that these data give a reason to try.
+
+    Parameters
+    ----------
+    X : array, sparse matrix, pandas or polars DataFrame of shape (n, d)
+        Features as they come.
+    y : array of shape (n,) or (n, n_labels)
+        Classes, or labels of zeros and ones.
+    task : {"binary", "multiclass", "multilabel"} or None, default=None
+        None finds out from y.
+    random_state : int, RandomState or None, default=0
+        Draws the rows, 2,000 at most, and the folds of the linear model behind some of the reasons.
+
+    Returns
+    -------
+    list of Suggestion
+        The baseline first, then the others by how far their figure is beyond the threshold of its rule. Only
+        losses that are registered; none where nothing speaks for it.
+
+    Raises
+    ------
+    DataError
+        If the target cannot be used.
+    TaskError
+        If ``task`` is not what y is.
+
+    Examples
+    --------
+    >>> X = np.sin(np.arange(180.0)).reshape(90, 2)
+    >>> y = np.r_[np.zeros(85), np.ones(5)].astype(int)
+    >>> [suggestion.loss for suggestion in suggest_losses(X, y)][:2]
+    ['cross_entropy', 'logit_adjusted']
+    >>> print(suggest_losses(X, y)[1])
+    logit_adjusted: class '1' has 5.6% of the rows, 1 for 17 of '0'; for balanced accuracy all classes count alike
+    """
+    found = find_task(y)
+    if task is not None and task != found:
+        raise TaskError(f"task={task!r}, but y is {found}; leave task out, or give another y")
+    values = plain_target(y)
+    X = X if hasattr(X, "shape") else np.asarray(X)
+    facts = describe_data(X, y)
+    if found == "multilabel":
+        view = _View(facts, labels=probe_labels(X, values, random_state=random_state))
+        rules = LABEL_RULES
+    else:
+        classes = np.unique(values)
+        view = _View(facts, classes=probe_classes(X, values, random_state=random_state), positive=str(classes[1]))
+        rules = CLASS_RULES
+    findings = [finding for rule in rules for finding in rule(view)]
+    return [_baseline(facts), *_merged(findings)]
+
+
+@dataclass(frozen=True)
+class _View:
+    """What the rules look at."""
+
+    facts: Mapping[str, Any]
+    classes: ClassProbe | None = None
+    labels: LabelProbe | None = None
+    positive: str = ""
+
+    @property
+    def n_classes(self) -> int:
+        return len(self.facts["classes"])
+
+    @property
+    def rarest(self) -> Mapping[str, Any]:
+        return self.facts["classes"][-1]
+
+    @property
+    def commonest(self) -> Mapping[str, Any]:
+        return self.facts["classes"][0]
+
+
+@dataclass(frozen=True)
+class _Finding:
+    """A reason for a loss; strength is one at the threshold of the rule."""
+
+    strength: float
+    loss: str
+    reason: str
+    params: Mapping[str, Any] = field(default_factory=dict)
+
+
+def _baseline(facts: Mapping[str, Any]) -> Suggestion:
+    if facts["task"] == "multilabel":
+        mean = facts["labels_per_row"]["mean"]
+        return Suggestion("bce", {}, f"the one to beat; {len(facts['classes'])} labels, {mean:.1f} of them per row")
+    top = facts["classes"][0]
+    reason = f"the one to beat; always answering {top['name']!r} would be right in {top['share']:.0%} of the rows"
+    return Suggestion("cross_entropy", {}, reason)
+
+
+def _merged(findings: list[_Finding]) -> list[Suggestion]:
+    """Return one suggestion per registered loss, the strongest first, with the parameters of its strongest reason."""
+    names = _registered()
+    by_loss: dict[str, list[_Finding]] = {}
+    for finding in sorted(findings, key=lambda f: -f.strength):
+        if finding.loss in names:
+            by_loss.setdefault(finding.loss, []).append(finding)
+    return [
+        Suggestion(names[loss], dict(own[0].params), "; ".join(finding.reason for finding in own))
+        for loss, own in by_loss.items()
+    ]
+
+
+def _registered() -> dict[str, str]:
+    """Return the losses of the core, by name, as they must be written: in full where a plugin has one of that name."""
+    losses = components("loss")
+    names = [component.name for component in losses]
+    return {c.name: c.name if names.count(c.name) == 1 else c.full_name for c in losses if c.plugin == "core"}
+
+
+def _imbalance(view: _View) -> Iterator[_Finding]:
+    ratio, binary = view.facts["imbalance"], view.facts["task"] == "binary"
+    if ratio < IMBALANCED:
+        return
+    rare, common = view.rarest, view.commonest
+    strength = math.log(ratio) / math.log(IMBALANCED)
+    percent = f"{rare['share']:.1%}" if rare["share"] >= 0.001 else "less than 0.1%"
+    share = f"class {rare['name']!r} has {percent} of the rows"
+    yield _Finding(
+        strength,
+        "logit_adjusted",
+        f"{share}, 1 for {ratio:.0f} of {common['name']!r}; for balanced accuracy all classes count alike",
+    )
+    if binary:
+        yield _Finding(0.99 * strength, "aucm", f"{share}; the area under the ROC curve does not depend on that")
+    if ratio >= VERY_IMBALANCED:
+        yield _Finding(
+            0.98 * strength,
+            "ldam",
+            f"class {rare['name']!r} has {rare['count']:,} rows and {common['name']!r} {common['count']:,}; the rare "
+            f"one must lead by a margin {ratio**0.25:.1f} times as wide",
+        )
+    if binary and ratio >= VERY_IMBALANCED and rare["name"] == view.positive:
+        yield _Finding(
+            0.97 * strength,
+            "anyloss",
+            f"always answering {common['name']!r} is right in {common['share']:.1%} of the rows and has an F1 of zero, "
+            "which this loss raises directly",
+            {"metric": "f1"},
+        )
+
+
+def _easy_rows(view: _View) -> Iterator[_Finding]:
+    if view.classes is None or (easy := view.classes.easy_share()) < EASY_ROWS or _wrong_share(view) is not None:
+        return
+    measured = f"an out-of-fold linear model gives {easy:.0%} of {view.classes.rows:,} rows 0.9 or more for their class"
+    strength = easy / EASY_ROWS
+    if view.facts["imbalance"] >= VERY_IMBALANCED:
+        yield _Finding(strength, "focal", f"{measured}; it turns away from these, to the hard ones")
+    elif view.facts["imbalance"] < IMBALANCED:
+        yield _Finding(strength, "encouraging", f"{measured}; it goes on to learn from these as cross entropy does not")
+
+
+def _wrong_share(view: _View) -> float | None:
+    """Return the share of other labels where the model is sure, if labels must be wrong there and the model is not."""
+    if view.classes is None:
+        return None
+    wrong, surest = view.classes.sure_and_wrong()
+    share = wrong / surest
+    return share if _lower_bound(wrong, surest) >= WRONG_LABELS and share <= LOST else None
+
+
+def _lower_bound(count: int, total: int) -> float:
+    """Return the lower end of Wilson's interval, which a share is above with 95 %."""
+    share, z = count / total, Z95**2 / total
+    return (share + z / 2 - Z95 * math.sqrt(share * (1 - share) / total + z / (4 * total))) / (1 + z)
+
+
+def _wrong_labels(view: _View) -> Iterator[_Finding]:
+    reasons = []
+    strength = 0.0
+    share = _wrong_share(view)
+    if share is not None:
+        assert view.classes is not None
+        strength = share / WRONG_LABELS
+        reasons.append(
+            f"{share:.0%} of the {view.classes.sure_and_wrong()[1]:,} rows of which an out-of-fold linear model is "
+            "surest carry another label, by mistake or by chance"
+        )
+    outvoted, rows = view.facts["duplicates"]["outvoted"], view.facts["rows"]
+    if outvoted >= max(OUTVOTED * rows, 2):
+        strength = max(strength, outvoted / rows / OUTVOTED)
+        reasons.append(f"{outvoted:,} of {rows:,} rows have another label than most of those with the same features")
+    if not reasons:
+        return
+    measured = " and ".join(reasons)
+    yield _Finding(
+        strength,
+        "gce",
+        f"{measured}; it forgives a label that looks impossible",
+        {"q": 0.9 if share is not None and share > MANY_WRONG else 0.7},
+    )
+    yield _Finding(
+        0.99 * strength,
+        "ldr",
+        f"{measured}; a large lam does not hold a row to its hardest competitor alone, the true class of a wrong label",
+        {"lam": 3.0, "margin": 4.0},
+    )
+    if share is None:
+        return
+    spread = round(min(share * view.n_classes / (view.n_classes - 1), 0.5), 2)  # what leaves others that share
+    yield _Finding(
+        0.98 * strength,
+        "label_smoothing",
+        f"{measured}; smoothed labels leave the other classes as much",
+        {"smoothing": spread},
+    )
+    if share >= 2 * WRONG_LABELS:
+        yield _Finding(0.97 * strength, "mae_proba", f"{measured}; it is bounded, so no wrong label weighs much")
+
+
+def _many_classes(view: _View) -> Iterator[_Finding]:
+    k = view.n_classes
+    if k < MANY_CLASSES:
+        return
+    strength = math.log(k) / math.log(MANY_CLASSES)
+    yield _Finding(strength, "ldr", f"{k} classes; lam says how many of the {k - 1} competitors of a class count")
+    yield _Finding(0.99 * strength, "one_vs_each", f"{k} classes; {k - 1} separate duels take the place of one softmax")
+    if k >= VERY_MANY_CLASSES:
+        per_class = view.facts["rows"] / k
+        yield _Finding(
+            0.98 * strength,
+            "arcface",
+            f"{k} classes of {per_class:.0f} rows; each is a direction that its rows must be near, by a margin",
+            {"scale": 64.0} if k >= THOUSAND else {},
+        )
+
+
+def _few_rows(view: _View) -> Iterator[_Finding]:
+    rows, columns = view.facts["rows"], view.facts["columns"]
+    if rows >= ROWS_PER_COLUMN * columns:
+        return
+    strength = 1 + math.log(ROWS_PER_COLUMN * columns / rows)
+    measured = f"{rows:,} rows for {columns:,} columns"
+    if view.facts["task"] == "binary":
+        yield _Finding(strength, "ensloss", f"{measured}; where each batch has another loss, none can be overfitted")
+    reason = f"{measured}; no score has to grow without end"
+    yield _Finding(0.99 * strength, "label_smoothing", reason, {"smoothing": 0.1})
+
+
+def _overconfidence(view: _View) -> Iterator[_Finding]:
+    if view.classes is None:
+        return
+    sure, right = float(view.classes.proba.max(axis=1).mean()), float(view.classes.right.mean())
+    error = math.sqrt(right * (1 - right) / view.classes.rows)
+    if sure - right < max(OVERCONFIDENT, Z95 * error):
+        return
+    yield _Finding(
+        (sure - right) / OVERCONFIDENT,
+        "label_smoothing",
+        f"an out-of-fold linear model is {sure:.0%} sure and {right:.0%} right; no score has to grow without end",
+        {"smoothing": 0.1},
+    )
+
+
+def _sparse_labels(view: _View) -> Iterator[_Finding]:
+    ones = float(np.mean([label["share"] for label in view.facts["classes"]]))
+    if view.labels is None or ones > SPARSE_LABELS or (easy := view.labels.easy_negative_share()) < EASY_NEGATIVES:
+        return
+    yield _Finding(
+        easy / EASY_NEGATIVES,
+        "asl",
+        f"{1 - ones:.0%} of the labels are zeros, and an out-of-fold linear model gives {easy:.0%} of these a "
+        "probability below 0.05; it ignores such easy negatives",
+    )
+
+
+def _several_labels(view: _View) -> Iterator[_Finding]:
+    mean, k = view.facts["labels_per_row"]["mean"], view.n_classes
+    if k < 3 or mean < SEVERAL_LABELS:
+        return
+    yield _Finding(
+        mean / SEVERAL_LABELS,
+        "decoupled_softmax",
+        f"a row has {mean:.1f} of {k} labels on average; each is compared with the labels it does not have, so that "
+        "its own do not compete",
+    )
+
+
+Rule = Callable[[_View], Iterator[_Finding]]
+CLASS_RULES: tuple[Rule, ...] = (_imbalance, _easy_rows, _wrong_labels, _many_classes, _few_rows, _overconfidence)
+LABEL_RULES: tuple[Rule, ...] = (_sparse_labels, _several_labels)

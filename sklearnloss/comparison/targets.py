@@ -1,0 +1,188 @@
+"""What is predicted: whether it can be, and whether there are rows enough."""
+
+from typing import Any
+
+import numpy as np
+from scipy import sparse
+
+from sklearnloss.comparison.frames import require_pandas
+from sklearnloss.comparison.reading import cut
+from sklearnloss.exceptions import DataError
+
+__all__ = ["check_classes", "check_labels", "check_positive", "check_rows"]
+
+FEW_VALUES = 20  # numbers as different as that may still be classes
+ROWS_PER_VALUE = 10  # of more different numbers, each needs this many rows on average
+
+
+def check_classes(y: Any, *, who: str) -> Any:
+    """Return a target of one class per row, whole numbers as integers.
+
+    Parameters
+    ----------
+    y : Series of shape (n,)
+        No value is missing.
+    who : str
+        The table, for the message.
+
+    Raises
+    ------
+    DataError
+        If it has one class, a class has one row, or it holds quantities, dates or names of rows.
+    """
+    title = f"{who}: target {y.name!r}"
+    if y.dtype.kind in "mM":
+        raise DataError(f"{title} holds dates; it must hold classes")
+    y = _plain(y)
+    n_values = y.nunique()
+    if n_values < 2:
+        raise DataError(
+            f"{title} has one class, {_shown(y.iloc[0])}, in all {len(y)} rows; there is nothing to tell apart"
+        )
+    number = y.dtype.kind in "iuf"
+    if number and n_values > FEW_VALUES and n_values * ROWS_PER_VALUE > len(y):
+        raise DataError(
+            f"{title} looks continuous: {n_values} different numbers in {len(y)} rows; comparisons are of classifiers. "
+            "Regression is not compared yet; cut the target into classes, or name another column"
+        )
+    if not number and n_values == len(y) > 2:
+        raise DataError(f"{title} names the rows: {n_values} different values in {len(y)} rows; it must hold classes")
+    if y.dtype.kind == "f":  # classes such as 1.5 and 2.0, which scikit-learn takes for quantities
+        y = y.map(lambda value: f"{value:g}")
+    return y
+
+
+def check_labels(y: Any, *, who: str) -> Any:
+    """Return several labels per row as zeros and ones.
+
+    Parameters
+    ----------
+    y : DataFrame of shape (n, n_labels)
+        No value is missing.
+    who : str
+        The table, for the message.
+
+    Raises
+    ------
+    DataError
+        If a column holds something else, or the same in every row.
+    """
+    labels = {}
+    for name in y.columns:
+        values = _plain(y[name])
+        if values.dtype.kind not in "iufb" or not values.isin([0, 1]).all():
+            odd = [v for v in values.unique() if isinstance(v, str) or v not in (0, 1)]
+            raise DataError(
+                f"{who}: of several targets each must hold zeros and ones, {name!r} holds "
+                f"{', '.join(map(_shown, odd[:5]))}; give one target for classes"
+            )
+        labels[name] = values.astype(int)
+        if labels[name].nunique() < 2:
+            raise DataError(
+                f"{who}: target {name!r} is {labels[name].iloc[0]} in every row; leave it out of the targets"
+            )
+    return require_pandas("load_table").DataFrame(labels)
+
+
+def check_positive(y: Any, positive: Any, *, who: str) -> Any:
+    """Return whether each row is of the class that counts as positive.
+
+    Parameters
+    ----------
+    y : Series of shape (n,)
+        Two classes.
+    positive : object
+        One of them, or its text.
+    who : str
+        The table, for the message.
+
+    Raises
+    ------
+    DataError
+        If there are other than two classes, or this is none of them.
+    """
+    if y.ndim == 2:
+        raise DataError(f"positive={positive!r} is for one target of two classes; {who} has {y.shape[1]} targets")
+    classes = list(y.unique())
+    if len(classes) != 2:
+        raise DataError(f"positive={positive!r} is for two classes; target {y.name!r} has {len(classes)}")
+    found = [value for value in classes if str(value) == str(positive)]
+    if not found:
+        raise DataError(f"positive={positive!r} is no class of target {y.name!r}: {' and '.join(map(_shown, classes))}")
+    return (y == found[0]).rename(f"{y.name} is {found[0]}")
+
+
+def check_rows(y: Any, n_splits: int, *, groups: Any = None) -> None:
+    """Refuse a target that cannot be split so that every part can be learnt from.
+
+    Parameters
+    ----------
+    y : array of shape (n,) or (n, n_labels)
+        Classes, or labels of zeros and ones.
+    n_splits : int in [2, inf)
+        Parts of the cross-validation.
+    groups : array of shape (n,), default=None
+        Rows of one group stay together.
+
+    Raises
+    ------
+    DataError
+        If there are fewer rows, or groups, than parts, or a class or label has one row only.
+
+    Examples
+    --------
+    >>> check_rows(["a", "a", "b", "b"], 2)
+    >>> check_rows(["a", "a", "b"], 2)
+    Traceback (most recent call last):
+    sklearnloss.exceptions.DataError: only one row of class 'b'; a class needs two, to learn from one and judge by \
+    another: add rows, join it with another class, or take the row out
+    """
+    y = y.toarray() if sparse.issparse(y) else np.asarray(y)
+    if len(y) < n_splits:
+        raise DataError(
+            f"{len(y)} rows cannot be split into {n_splits} parts; give more rows, or at most {len(y)} splits"
+        )
+    if groups is not None and (n_groups := len(set(np.asarray(groups).tolist()))) < n_splits:
+        raise DataError(
+            f"{n_groups} groups, each kept whole, cannot be split into {n_splits} parts; give at most {n_groups} splits"
+        )
+    if y.ndim == 2:
+        if rare := [str(j) for j in np.flatnonzero(y.sum(axis=0) < 2)]:
+            raise DataError(f"labels {cut(rare)} (counted from 0) have fewer than two rows with a one; leave them out")
+        return
+    classes, counts = _counts(y)
+    if alone := sorted(value for value, count in zip(classes, counts, strict=True) if count == 1):
+        shown = ", ".join(map(_shown, alone[:10])) + (f" and {len(alone) - 10} more" if len(alone) > 10 else "")
+        raise DataError(
+            f"only one row of class {shown}; a class needs two, to learn from one and judge by another: add rows, join "
+            "it with another class, or take the row out"
+        )
+
+
+def _counts(y: np.ndarray) -> tuple[list[Any], list[int]]:
+    counts: dict[Any, int] = {}
+    for value in y.tolist():
+        counts[value] = counts.get(value, 0) + 1
+    return list(counts), list(counts.values())
+
+
+def _plain(y: Any) -> Any:
+    """Return a column without pandas' own types; whole numbers as integers, texts and mixtures as they are."""
+    if y.dtype.kind == "b" or (y.dtype == object and all(isinstance(v, (bool, np.bool_)) for v in y)):
+        return y.astype(bool)
+    if type(y.dtype).__name__ == "CategoricalDtype":
+        y = y.astype(y.cat.categories.dtype)
+    if y.dtype == object and not all(isinstance(v, str) for v in y):
+        y = y.infer_objects()
+        y = y.map(str) if y.dtype == object else y  # texts and numbers in one column cannot be sorted
+    if y.dtype.kind in "iu":
+        return y.astype("int64")
+    if y.dtype.kind == "f":
+        y = y.astype("float64")
+        return y.astype("int64") if (y == y.round()).all() and y.abs().max() < 2**53 else y
+    return y
+
+
+def _shown(value: Any) -> str:
+    """Return a value as Python writes it, NumPy's numbers like any."""
+    return repr(value.item() if isinstance(value, np.generic) else value)
