@@ -24,7 +24,7 @@ from skorch.callbacks import Callback
 from threadpoolctl import threadpool_limits
 
 from sklearnloss.comparison.splitting import Split
-from sklearnloss.metrics._probabilities import binned, expected_gap, top_label
+from sklearnloss.functional.probabilities import binned, expected_gap, top_label
 
 __all__ = ["Problem", "Record", "load_problem", "run_fit"]
 

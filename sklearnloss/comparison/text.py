@@ -82,8 +82,8 @@ def table(comparison: "Comparison", width: int | None = None) -> str:
     shown = columns(comparison)
     cells = [[name for name, _ in shown], *([cell(row) for _, cell in shown] for row in ranked)]
     widths = {i: max(len(row[i]) for row in cells) for i in range(len(shown)) if i == 0 or any(r[i] for r in cells[1:])}
-    for name in (*map(_title, comparison.settings.scoring[:0:-1]), *NARROW) if width is not None else ():
-        if sum(widths.values()) + GAP * (len(widths) - 1) > width:
+    for name in (*map(_title, comparison.settings.scoring[:0:-1]), *NARROW):
+        if width is not None and sum(widths.values()) + GAP * (len(widths) - 1) > width:
             widths = {i: w for i, w in widths.items() if cells[0][i] != name}
     left = {"loss", "verdict"}
     lines = [

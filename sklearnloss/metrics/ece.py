@@ -7,7 +7,7 @@ from numpy.typing import ArrayLike
 
 from sklearnloss.component import metric
 from sklearnloss.constraints import PositiveInt
-from sklearnloss.metrics._probabilities import binned, check_probabilities, expected_gap, top_label
+from sklearnloss.functional.probabilities import binned, check_probabilities, expected_gap, top_label
 
 
 @metric("ece", aliases=("expected_calibration_error",))

@@ -6,7 +6,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from sklearnloss.component import metric
-from sklearnloss.metrics._probabilities import check_probabilities, top_label
+from sklearnloss.functional.probabilities import check_probabilities, top_label
 
 
 @metric("ks_error")

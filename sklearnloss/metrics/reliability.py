@@ -5,7 +5,7 @@ from typing import Any, Literal, Self
 import numpy as np
 from numpy.typing import ArrayLike
 
-from sklearnloss.metrics._probabilities import binned, check_probabilities, expected_gap, top_label
+from sklearnloss.functional.probabilities import binned, check_probabilities, expected_gap, top_label
 
 __all__ = ["ReliabilityDisplay"]
 

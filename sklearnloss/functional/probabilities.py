@@ -1,4 +1,4 @@
-"""What metrics of probabilities share: checks of their input, the confidence of a prediction, and bins of it."""
+"""Algebra of predicted probabilities, in numpy: checks of them, the confidence of a prediction, and bins of it."""
 
 from typing import Any
 
