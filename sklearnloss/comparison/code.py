@@ -1,14 +1,12 @@
 """Python that does the best loss's part of a comparison again, with scikit-learn alone."""
 
 import re
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import sklearn.model_selection
 
+from sklearnloss.comparison.findings import Findings
 from sklearnloss.spec import Loss, Sum
-
-if TYPE_CHECKING:
-    from sklearnloss.comparison.result import Comparison
 
 __all__ = ["reproduction"]
 
@@ -37,12 +35,12 @@ best = model({first}).fit(X, y{fit})  # {name}, on all rows
 """
 
 
-def reproduction(comparison: "Comparison") -> str:
+def reproduction(comparison: Findings) -> str:
     """Return a script that prints the mean score of the best loss, and fits it on all rows.
 
     Parameters
     ----------
-    comparison : Comparison
+    comparison : Findings
         With a loss that has a score; fits that a budget left out are done by the script all the same.
     """
     settings, name = comparison.settings, comparison.best
@@ -79,7 +77,7 @@ def _written(spec: Any) -> str:
     return repr(spec) if isinstance(spec, Loss | Sum) else str(getattr(spec, "__name__", spec))
 
 
-def _imports(comparison: "Comparison", spec: Any) -> str:
+def _imports(comparison: Findings, spec: Any) -> str:
     settings, names = comparison.settings, {("sklearn.model_selection", "cross_val_score")}
     names |= {(_public(module), name) for module, name in settings.imports}
     names.add(("sklearn.pipeline", "make_pipeline"))

@@ -20,11 +20,12 @@ from sklearn.utils.validation import check_consistent_length
 from sklearnloss.comparison.budget import seconds_of
 from sklearnloss.comparison.candidates import Candidate, find_candidates, name_of
 from sklearnloss.comparison.engine import Engine, Watcher
+from sklearnloss.comparison.findings import Settings
 from sklearnloss.comparison.fits import Problem
 from sklearnloss.comparison.preprocessing import make_preprocessor
 from sklearnloss.comparison.progress import watcher_for
 from sklearnloss.comparison.protocols import LOPSIDED, PROTOCOLS, Protocol
-from sklearnloss.comparison.result import Comparison, Settings
+from sklearnloss.comparison.result import Comparison
 from sklearnloss.comparison.splitting import Plan, plan_splits
 from sklearnloss.comparison.store import MemoryStore, Store, fingerprint
 from sklearnloss.comparison.tables import check_rows

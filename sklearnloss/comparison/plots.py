@@ -1,20 +1,19 @@
 """Pictures of a comparison."""
 
 import math
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-if TYPE_CHECKING:
-    from sklearnloss.comparison.result import Comparison
+from sklearnloss.comparison.findings import Findings
 
 __all__ = ["plot_scores"]
 
 
-def plot_scores(comparison: "Comparison", ax: Any = None) -> Any:
+def plot_scores(comparison: Findings, ax: Any = None) -> Any:
     """Draw the mean score of each loss with its interval, best on top; a band around the baseline is equivalent.
 
     Parameters
     ----------
-    comparison : Comparison
+    comparison : Findings
         What to draw.
     ax : matplotlib Axes, default=None
         Where to; None makes a new figure.

@@ -2,12 +2,9 @@
 
 import math
 from collections.abc import Callable
-from typing import TYPE_CHECKING
 
 from sklearnloss.comparison.budget import duration
-
-if TYPE_CHECKING:
-    from sklearnloss.comparison.result import Comparison, Row
+from sklearnloss.comparison.findings import Findings, Row
 
 __all__ = ["columns", "signed", "table", "verdict"]
 
@@ -15,10 +12,10 @@ NARROW = ("predict", "p (Holm)", "NLL", "ECE", "to baseline", "fit", "95 % inter
 GAP = 2  # cells between columns
 SURE = 0.95  # probability from which a table speaks of better, worse or equivalent
 
-Column = tuple[str, Callable[["Row"], str]]
+Column = tuple[str, Callable[[Row], str]]
 
 
-def verdict(row: "Row", *, baseline: str) -> str:
+def verdict(row: Row, *, baseline: str) -> str:
     """Say how a loss stands to the baseline, as far as the Bayesian test is sure.
 
     Parameters
@@ -47,7 +44,7 @@ def verdict(row: "Row", *, baseline: str) -> str:
     return "unclear"
 
 
-def columns(comparison: "Comparison") -> list[Column]:
+def columns(comparison: Findings) -> list[Column]:
     """Return the columns of the table: name, and the text of a row's cell."""
     settings = comparison.settings
     return [
@@ -68,12 +65,12 @@ def columns(comparison: "Comparison") -> list[Column]:
     ]
 
 
-def table(comparison: "Comparison", width: int | None = None) -> str:
+def table(comparison: Findings, width: int | None = None) -> str:
     """Return the table, what it is over, and what failed.
 
     Parameters
     ----------
-    comparison : Comparison
+    comparison : Findings
         Of losses.
     width : int, default=None
         Of the terminal; where the table is wider, columns give way. None leaves none out but the empty ones.
@@ -96,7 +93,7 @@ def table(comparison: "Comparison", width: int | None = None) -> str:
     return "\n\n".join(part for part in parts if part)
 
 
-def _below(comparison: "Comparison") -> str:
+def _below(comparison: Findings) -> str:
     settings = comparison.settings
     fits = {row.fits for row in comparison.rows if row.status == "ok"}
     over = f"{max(fits)} of {settings.splits} splits" if fits and max(fits) < settings.splits else "all splits"
