@@ -28,6 +28,7 @@ NOTHING = ("", "?", "NA", "N/A", "n/a", "NaN", "nan", "None", "NULL", "null")  #
 MOSTLY = 0.9  # share of numbers from which a column of texts was probably meant as numbers
 PLACEHOLDERS = 3  # so many different texts among numbers stand for a missing value
 ID_NAMES = re.compile(r"unnamed: \d+|index|id|row|rowid|row[_ ]?(id|number)|_?idx|nr|no\.?", re.IGNORECASE)
+HEAD = 1000
 MIN_DIFFERENT = 10  # rows from which texts that are all different are names and not levels
 
 
@@ -223,19 +224,19 @@ def leave_out(X: Any) -> tuple[Any, list[str]]:
         Which were left out, and why.
     """
     notes, useless = [], []
-    if counting := [name for name in X.columns if _counts_rows(X[name])]:
+    if counting := [name for name, column in X.items() if _counts_rows(column)]:
         known = [name for name in counting if ID_NAMES.fullmatch(name)]
         useless += known
         if known:
             notes.append(f"left out {cut(known)}: a number for each row says nothing about it")
         if len(X) >= MIN_DIFFERENT and (rest := [name for name in counting if name not in known]):
             notes.append(f"{cut(rest)} counts the rows one by one; if it is only their number, leave it out with drop")
-    if names := [name for name in X.columns if _names_rows(X[name])]:
+    if names := [name for name, column in X.items() if _names_rows(column)]:
         useless += names
         notes.append(
             f"left out {cut(names)}: {len(X)} rows have {len(X)} different texts, which can only be learnt by heart"
         )
-    if constant := [name for name in X.columns if name not in useless and _is_constant(X[name])]:
+    if constant := [name for name, column in X.items() if name not in useless and column.nunique(dropna=False) == 1]:
         useless += constant
         notes.append(f"left out {cut(constant)}: the same value in every row")
     return (X.drop(columns=useless) if useless else X), notes
@@ -254,10 +255,6 @@ def _names_rows(series: Any) -> bool:
     return bool(series.nunique() == len(series))
 
 
-def _is_constant(series: Any) -> bool:
-    return bool(series.notna().all() and (series == series.iloc[0]).all())
-
-
 def find_leaks(X: Any, y: Any) -> list[str]:
     """Return a note for each column that is the target under other names.
 
@@ -269,20 +266,19 @@ def find_leaks(X: Any, y: Any) -> list[str]:
         Target, or targets.
     """
     targets = [y] if y.ndim == 1 else [y[name] for name in y.columns]
-    return [
-        f"column {column!r} is the target {target.name!r} under another name: each value of one stands for one of the "
-        "other. Leave it out with drop unless it will be known when you predict"
-        for column in X.columns
-        for target in targets
-        if _same_classes(X[column], target)
-    ]
+    heads = [_codes(target.iloc[:HEAD]) for target in targets]
+    leaks = []
+    for name, column in X.items():
+        head = _codes(column.iloc[:HEAD])  # most columns differ from a target in their first rows
+        for target, other in zip(targets, heads, strict=True):
+            if np.array_equal(head, other) and np.array_equal(_codes(column), _codes(target)):
+                leaks.append(
+                    f"column {name!r} is the target {target.name!r} under another name: each value of one stands for "
+                    "one of the other. Leave it out with drop unless it will be known when you predict"
+                )
+    return leaks
 
 
-def _same_classes(a: Any, b: Any) -> bool:
-    """Return whether each value of one stands for one value of the other; most differ in their first rows."""
-    pandas = require_pandas("load_table")
-    # values are numbered as they come, so one-to-one columns have the same numbers
-    return all(
-        np.array_equal(pandas.factorize(a.iloc[:rows])[0], pandas.factorize(b.iloc[:rows])[0])
-        for rows in (1000, len(a))
-    )
+def _codes(series: Any) -> np.ndarray:
+    """Return the number of each value, in the order in which they come: the same for columns that are one-to-one."""
+    return require_pandas("load_table").factorize(series)[0]
