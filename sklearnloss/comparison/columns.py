@@ -24,8 +24,11 @@ SLASHES = {  # the day first in most of the world, the month first in the United
     "day": ("%d/%m/%Y", "%d/%m/%Y %H:%M", "%d/%m/%Y %H:%M:%S"),
     "month": ("%m/%d/%Y", "%m/%d/%Y %H:%M", "%m/%d/%Y %H:%M:%S"),
 }
+NOTHING = ("", "?", "NA", "N/A", "n/a", "NaN", "nan", "None", "NULL", "null")  # with spaces around, pandas sees texts
 MOSTLY = 0.9  # share of numbers from which a column of texts was probably meant as numbers
+PLACEHOLDERS = 3  # so many different texts among numbers stand for a missing value
 ID_NAMES = re.compile(r"unnamed: \d+|index|id|row|rowid|row[_ ]?(id|number)|_?idx|nr|no\.?", re.IGNORECASE)
+HEAD = 1000
 MIN_DIFFERENT = 10  # rows from which texts that are all different are names and not levels
 
 
@@ -82,27 +85,20 @@ def read_texts(frame: Any, *, separator: str) -> tuple[Any, dict[str, str]]:
     notes : dict of str to str
         What the user should know of a column.
     """
-    read, notes = {}, {}
+    pandas = require_pandas("load_table")
+    read: dict[str, Any] = {}
+    notes: dict[str, str] = {}
     for name in frame.columns:
-        if not _is_text(frame[name]) or not all(isinstance(v, str) for v in frame[name].dropna().unique()):
-            continue  # numbers, or true and false with missing values
-        texts = frame[name].str.strip()
-        numbers = _as_numbers(texts, separator)
-        share = 0.0 if numbers is None else numbers.notna().sum() / texts.notna().sum()
-        if share == 1:
-            read[name] = numbers
-        elif (dates := _as_dates(texts)) is not None:
-            read[name] = dates
-            notes[name] = f"column {name!r} holds dates; it is used as a number of days"
-        else:
-            read[name] = texts
-            if _has_two_readings(texts):
-                notes[name] = (
-                    f"column {name!r} looks like dates, but the day cannot be told from the month, so it is used as "
-                    "texts; write dates as 2024-01-31"
-                )
-            elif share >= MOSTLY:
-                notes[name] = _not_a_number(name, texts, numbers)
+        if not _is_text(frame[name]):
+            continue
+        codes, levels = pandas.factorize(frame[name])  # the code of what is missing is -1
+        if not len(levels) or not _all_texts(levels):
+            continue  # nothing, or true and false with missing values
+        texts = pandas.Series(levels).str.strip()
+        column, note = _read_levels(texts.mask(texts.isin(NOTHING)), np.bincount(codes[codes >= 0]), separator)
+        read[name] = column.reindex(codes).set_axis(frame.index)
+        if note:
+            notes[name] = f"column {name!r} {note}"
     return frame.assign(**read) if read else frame, notes
 
 
@@ -110,21 +106,39 @@ def _is_text(series: Any) -> bool:
     return series.dtype == object or str(series.dtype) in ("str", "string")
 
 
-def _not_a_number(name: str, texts: Any, numbers: Any) -> str:
-    odd = texts[texts.notna() & numbers.isna()]
-    return (
-        f"column {name!r} is used as texts because {len(odd)} of {texts.notna().sum()} values are no numbers "
-        f"({cut(odd.unique(), 3)}); leave them empty to have it used as numbers"
-    )
+def _all_texts(values: Iterable[Any]) -> bool:
+    return all(isinstance(value, str) for value in values)
+
+
+def _read_levels(texts: Any, counts: np.ndarray, separator: str) -> tuple[Any, str]:
+    """Return numbers, dates or the texts themselves, and what to say of it; counts are the rows of each text."""
+    known = texts.notna()
+    numbers = _as_numbers(texts, separator)
+    odd = texts[known & numbers.isna()]
+    if odd.empty:
+        return numbers, ""
+    if (dates := _as_dates(texts)) is not None:
+        return dates, "holds dates; it is used as a number of days"
+    if _has_two_readings(texts):
+        return texts, (
+            "looks like dates, but the day cannot be told from the month, so it is used as texts; write dates as "
+            "2024-01-31"
+        )
+    n_odd, n_known = int(counts[odd.index].sum()), int(counts[known].sum())
+    if n_odd > (1 - MOSTLY) * n_known:
+        return texts, ""
+    values = f"{n_odd} of {n_known} values are no numbers ({cut(odd, 3)})"
+    if len(odd) <= PLACEHOLDERS:
+        return numbers, f"holds numbers, but {values}; they are taken for missing"
+    return texts, f"is used as texts because {values}; leave them empty to have it used as numbers"
 
 
 def _as_numbers(texts: Any, separator: str) -> Any:
-    """Return numbers, NaN where a text is none, by the style in which more of them are numbers; None if none is."""
+    """Return numbers, NaN where a text is none, by the style in which more of them are numbers."""
     plain = texts.str.replace(rf"(?<=\d)[{SPACES}](?=\d{{3}}(\D|$))", "", regex=True)
     plain = plain.str.replace(rf"^([+-]?)[{SPACES}]*[$€£¥][{SPACES}]*|[{SPACES}]*[$€£¥%]$", r"\1", regex=True)
     readings = [_in_style(plain, style) for style in ((",", ".") if separator == ";" else (".", ","))]
-    best = max(readings, key=lambda numbers: numbers.notna().sum())
-    return best if best.notna().any() else None
+    return max(readings, key=lambda numbers: numbers.notna().sum())
 
 
 def _in_style(texts: Any, decimal: str) -> Any:
@@ -190,7 +204,7 @@ def check_columns(X: Any, *, who: str) -> tuple[Any, list[str]]:
     if places.size:
         names = numbers.columns[places]
         X = X.assign(**{name: X[name].mask(infinite[:, j]) for j, name in zip(places, names, strict=True)})
-        notes = [f"{int(infinite.sum())} infinite numbers, in {cut(names)}, are taken for missing values"]
+        notes = [f"infinite numbers in {cut(names)} are taken for missing, {int(infinite.sum())} in all"]
     if empty := list(X.columns[X.isna().all()]):
         raise DataError(
             f"{who}: no value at all in {cut(empty)}; leave {'it' if len(empty) == 1 else 'them'} out: "
@@ -210,19 +224,19 @@ def leave_out(X: Any) -> tuple[Any, list[str]]:
         Which were left out, and why.
     """
     notes, useless = [], []
-    if counting := [name for name in X.columns if _counts_rows(X[name])]:
+    if counting := [name for name, column in X.items() if _counts_rows(column)]:
         known = [name for name in counting if ID_NAMES.fullmatch(name)]
         useless += known
         if known:
             notes.append(f"left out {cut(known)}: a number for each row says nothing about it")
         if len(X) >= MIN_DIFFERENT and (rest := [name for name in counting if name not in known]):
             notes.append(f"{cut(rest)} counts the rows one by one; if it is only their number, leave it out with drop")
-    if names := [name for name in X.columns if _names_rows(X[name])]:
+    if names := [name for name, column in X.items() if _names_rows(column)]:
         useless += names
         notes.append(
             f"left out {cut(names)}: {len(X)} rows have {len(X)} different texts, which can only be learnt by heart"
         )
-    if constant := [name for name in X.columns if name not in useless and _is_constant(X[name])]:
+    if constant := [name for name, column in X.items() if name not in useless and column.nunique(dropna=False) == 1]:
         useless += constant
         notes.append(f"left out {cut(constant)}: the same value in every row")
     return (X.drop(columns=useless) if useless else X), notes
@@ -236,21 +250,9 @@ def _counts_rows(series: Any) -> bool:
 
 
 def _names_rows(series: Any) -> bool:
-    if len(series) < MIN_DIFFERENT or not _is_text(series) or series.isna().any():
+    if len(series) < MIN_DIFFERENT or not _is_text(series) or not _all_texts(series):
         return False
-    return len(set(series)) == len(series) if _all_texts(series) else False
-
-
-def _all_texts(series: Any) -> bool:
-    return all(isinstance(value, str) for value in series)
-
-
-def _is_constant(series: Any) -> bool:
-    first = series.iloc[0]
-    try:
-        return bool(series.notna().all() and (series == first).all())
-    except (TypeError, ValueError):  # values that cannot be compared
-        return False
+    return bool(series.nunique() == len(series))
 
 
 def find_leaks(X: Any, y: Any) -> list[str]:
@@ -263,17 +265,20 @@ def find_leaks(X: Any, y: Any) -> list[str]:
     y : Series or DataFrame
         Target, or targets.
     """
-    pandas = require_pandas("load_table")
-    targets = (
-        {name: pandas.factorize(y[name])[0] for name in y.columns} if y.ndim == 2 else {y.name: pandas.factorize(y)[0]}
-    )
+    targets = [y] if y.ndim == 1 else [y[name] for name in y.columns]
+    heads = [_codes(target.iloc[:HEAD]) for target in targets]
     leaks = []
-    for column in X.columns:
-        codes = pandas.factorize(X[column])[0]  # numbered as they come, so one-to-one columns have the same numbers
-        same = [name for name, target in targets.items() if np.array_equal(codes, target)]
-        leaks += [
-            f"column {column!r} is the target {name!r} under another name: each value of one stands for one of the "
-            "other. Leave it out with drop unless it will be known when you predict"
-            for name in same
-        ]
+    for name, column in X.items():
+        head = _codes(column.iloc[:HEAD])  # most columns differ from a target in their first rows
+        for target, other in zip(targets, heads, strict=True):
+            if np.array_equal(head, other) and np.array_equal(_codes(column), _codes(target)):
+                leaks.append(
+                    f"column {name!r} is the target {target.name!r} under another name: each value of one stands for "
+                    "one of the other. Leave it out with drop unless it will be known when you predict"
+                )
     return leaks
+
+
+def _codes(series: Any) -> np.ndarray:
+    """Return the number of each value, in the order in which they come: the same for columns that are one-to-one."""
+    return require_pandas("load_table").factorize(series)[0]

@@ -87,7 +87,7 @@ def column_kinds(X: Any) -> list[ColumnKind]:
         else:
             kinds = [_kind_of_objects(X[:, j]) for j in range(X.shape[1])]
     else:
-        kinds = [_kind_of_series(column) for column in _columns(X)]
+        kinds = [_kind_of_column(X, j, dtype) for j, dtype in enumerate(X.dtypes)]
     if unusable := [name for name, kind in zip(column_names(X), kinds, strict=True) if kind is None]:
         raise DataError(
             f"columns {', '.join(map(repr, unusable))} hold complex numbers, lists or other containers; a column must "
@@ -124,6 +124,8 @@ def to_numbers(X: Any) -> Any:
     if hasattr(X, "columns"):
         if hasattr(X, "sparse") and X.shape[1] and all(type(dtype).__name__ == "SparseDtype" for dtype in X.dtypes):
             return sparse.hstack([sparse.csc_array(column.array.to_dense()[:, None]) for column in _columns(X)], "csr")
+        if hasattr(X, "iloc") and all(getattr(dtype, "kind", "O") in "biuf" for dtype in X.dtypes):
+            return X.to_numpy(dtype=float, na_value=np.nan)
         names, values = column_names(X), [_numbers_of_series(column) for column in _columns(X)]
     else:
         X = np.asarray(X)
@@ -180,9 +182,8 @@ def _kind_of_dtype(kind: str, *, is_frame: bool) -> ColumnKind | None:
     return None if kind == "c" else "category"
 
 
-def _kind_of_series(series: Any) -> ColumnKind | None:
-    dtype = series.dtype
-    if not hasattr(series, "iloc"):  # polars
+def _kind_of_column(X: Any, place: int, dtype: Any) -> ColumnKind | None:
+    if not hasattr(X, "iloc"):  # polars
         if dtype.is_nested() or dtype.is_object():
             return None
         return "number" if dtype.is_numeric() else "date" if dtype.is_temporal() else "category"
@@ -193,12 +194,10 @@ def _kind_of_series(series: Any) -> ColumnKind | None:
             return "date"
         case "CategoricalDtype" | "StringDtype":
             return "category"
-    if str(dtype).startswith(("list", "struct", "map", "large_list")):  # of pyarrow
-        return None
-    values = series.to_numpy()
-    if dtype.kind == "O":  # pyarrow's decimals too
-        return None if _holds_containers(values) else _kind_of_objects(values)
-    return _kind_of_dtype(dtype.kind, is_frame=True)
+    if dtype.kind != "O":
+        return _kind_of_dtype(dtype.kind, is_frame=True)
+    values = X.iloc[:, place].to_numpy()  # pyarrow's decimals and lists too
+    return None if _holds_containers(values) else _kind_of_objects(values)
 
 
 def _kind_of_objects(values: Iterable[Any]) -> ColumnKind:

@@ -21,7 +21,7 @@ N_SPLITS = 3
 MIN_ROWS = 50  # fewer say nothing that chance would not
 MAX_CELLS = 2_000_000  # of a dense table; wide ones are looked at in fewer rows
 WORK = 2e9  # multiplications of all fits together, one or two seconds; the more there are, the fewer iterations each
-SURE = 1 / 3  # share of the rows about which the model is surest
+SURE = 1 / 5  # share of the rows about which the model is surest
 EASY = 0.9  # probability from which a class counts as predicted well
 EASY_NEGATIVE = 0.05  # probability up to which a label's absence does
 

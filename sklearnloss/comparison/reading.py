@@ -77,8 +77,6 @@ def read_file(path: Path, *, separator: str | None, others: Iterable[str]) -> tu
     DataError
         If there is no such file, or it is no table.
     """
-    if "://" in str(path) or re.match(r"\w+:/\w", str(path)):  # pathlib joins the slashes of an address
-        raise DataError(f"{str(path)!r} is an address; download the file and give its path")
     with _explained(path):
         if path.is_dir():
             return _read_parquet(path), None
@@ -95,8 +93,8 @@ def _missing(path: Path, others: Iterable[str]) -> str:
     folder = path.parent
     if not folder.is_dir():
         return f"there is no file {str(path)!r}: its folder {str(folder)!r} does not exist"
-    beside = [str(folder / entry.name) if str(folder) != "." else entry.name for entry in folder.iterdir()]
-    near = did_you_mean(str(path), [*beside, *others])
+    beside = [entry.name for entry in folder.iterdir()]
+    near = did_you_mean(path.name, [*beside, *others] if path.name == str(path) else beside)
     return f"there is no file {str(path)!r}{near or f' in {str(folder.resolve())!r}'}"
 
 
@@ -214,10 +212,16 @@ def _read_text(file: _TextFile, separator: str | None) -> tuple[Any, str]:
                 text, sep=separator, index_col=False, skipinitialspace=True, na_values=MISSING, low_memory=False
             )
         except (pandas.errors.ParserError, ValueError) as error:
-            raise DataError(f"{file.path.name!r} could not be read: {_first_line(error)}") from error
+            raise DataError(_unparsed(file.path.name, _first_line(error))) from error
     frame.columns = header
     nameless = [j for j, name in enumerate(header) if name.startswith("Unnamed: ") and frame.iloc[:, j].isna().all()]
     return frame.drop(columns=frame.columns[nameless]), separator  # what a separator at the end of each line makes
+
+
+def _unparsed(name: str, reason: str) -> str:
+    if found := re.search(r"EOF inside string starting at row (\d+)", reason):
+        return f"{name!r}, line {int(found[1]) + 1}: a quotation mark is left open"
+    return f"{name!r} could not be read: {reason}"
 
 
 def _find_separator(file: _TextFile) -> str:

@@ -173,14 +173,17 @@ def _read(source: Any, separator: str | None) -> _Raw:
         short = str(source).removeprefix(PREFIX)
         if str(source).startswith(PREFIX) or short in BUNDLED:
             return _read_bundled(short)
+        if "://" in str(source):
+            raise DataError(f"{source!r} is an address; download the file and give its path")
         path = Path(source).expanduser()
         frame, separator = read_file(path, separator=separator, others=BUNDLED)
         notes: dict[str, str] = {}
         if separator:
             frame, notes = read_texts(frame, separator=separator)
         return _Raw(_named(frame, repr(path.name)), path.name, column_notes=notes)
-    if not (hasattr(source, "columns") and hasattr(source, "shape")):
-        hint = "; call .collect() first" if hasattr(source, "collect") else "; arrays go to sklearnloss.compare(X, y)"
+    lazy = hasattr(source, "collect")
+    if lazy or not (hasattr(source, "columns") and hasattr(source, "shape")):
+        hint = "; call .collect() first" if lazy else "; arrays go to sklearnloss.compare(X, y)"
         raise DataError(
             f"a table is a file, a set of scikit-learn ({', '.join(BUNDLED)}) or a DataFrame, got "
             f"{type(source).__name__}{hint}"

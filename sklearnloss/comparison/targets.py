@@ -12,7 +12,7 @@ from sklearnloss.exceptions import DataError
 __all__ = ["check_classes", "check_labels", "check_positive", "check_rows"]
 
 FEW_VALUES = 20  # numbers as different as that may still be classes
-ROWS_PER_VALUE = 10  # of more different numbers, each needs this many rows on average
+ROWS_PER_VALUE = 10  # of more different whole numbers, each needs this many rows on average
 
 
 def check_classes(y: Any, *, who: str) -> Any:
@@ -40,14 +40,15 @@ def check_classes(y: Any, *, who: str) -> Any:
             f"{title} has one class, {_shown(y.iloc[0])}, in all {len(y)} rows; there is nothing to tell apart"
         )
     number = y.dtype.kind in "iuf"
-    if number and n_values > FEW_VALUES and n_values * ROWS_PER_VALUE > len(y):
+    fractions = y.dtype.kind == "f"
+    if number and n_values > FEW_VALUES and (fractions or n_values * ROWS_PER_VALUE > len(y)):
         raise DataError(
             f"{title} looks continuous: {n_values} different numbers in {len(y)} rows; comparisons are of classifiers. "
             "Regression is not compared yet; cut the target into classes, or name another column"
         )
     if not number and n_values == len(y) > 2:
         raise DataError(f"{title} names the rows: {n_values} different values in {len(y)} rows; it must hold classes")
-    if y.dtype.kind == "f":  # classes such as 1.5 and 2.0, which scikit-learn takes for quantities
+    if fractions:  # classes such as 1.5 and 2.0, which scikit-learn takes for quantities
         y = y.map(lambda value: f"{value:g}")
     return y
 
@@ -74,7 +75,7 @@ def check_labels(y: Any, *, who: str) -> Any:
             odd = [v for v in values.unique() if isinstance(v, str) or v not in (0, 1)]
             raise DataError(
                 f"{who}: of several targets each must hold zeros and ones, {name!r} holds "
-                f"{', '.join(map(_shown, odd[:5]))}; give one target for classes"
+                f"{', '.join(map(_shown, odd[:3]))}; give one target for classes"
             )
         labels[name] = values.astype(int)
         if labels[name].nunique() < 2:
@@ -184,5 +185,6 @@ def _plain(y: Any) -> Any:
 
 
 def _shown(value: Any) -> str:
-    """Return a value as Python writes it, NumPy's numbers like any."""
-    return repr(value.item() if isinstance(value, np.generic) else value)
+    """Return a value as Python writes it, NumPy's numbers like any, quantities with few digits."""
+    value = value.item() if isinstance(value, np.generic) else value
+    return f"{value:g}" if isinstance(value, float) else repr(value)

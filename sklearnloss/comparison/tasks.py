@@ -163,16 +163,20 @@ def _codes(X: Any, kinds: list[Any]) -> Any:
         csr.eliminate_zeros()
         return csr
     codes = np.empty(X.shape)
-    frame = hasattr(X, "columns")
-    for j, kind in enumerate(kinds):
-        column = X[[X.columns[j]]] if frame else np.asarray(X)[:, [j]]
-        if kind == "category":
-            codes[:, j] = np.unique(to_texts(column)[:, 0].astype(str), return_inverse=True)[1]
-        else:
-            numbers = to_numbers(column)
-            codes[:, j] = (numbers.toarray() if sparse.issparse(numbers) else numbers)[:, 0]
+    table = X if hasattr(X, "columns") else np.asarray(X)
+    for group in (("number", "date"), ("category",), ("sparse",)):
+        places = [j for j, kind in enumerate(kinds) if kind in group]
+        if places:
+            codes[:, places] = _codes_of(table.iloc[:, places] if hasattr(table, "iloc") else table[:, places], group)
     codes[np.isnan(codes)] = np.nan  # one bit pattern for missing
     return codes + 0.0  # and one for zero
+
+
+def _codes_of(columns: Any, group: tuple[str, ...]) -> np.ndarray:
+    if group == ("category",):
+        return np.column_stack([np.unique(texts.astype(str), return_inverse=True)[1] for texts in to_texts(columns).T])
+    numbers = to_numbers(columns)
+    return numbers.toarray() if sparse.issparse(numbers) else numbers
 
 
 def _duplicates(codes: Any, values: np.ndarray) -> dict[str, int]:
