@@ -115,11 +115,13 @@ class ComparisonInterrupted(KeyboardInterrupt):
     ----------
     result : Comparison
         What was finished until then.
+    folder : path or None
+        Where the finished fits are kept, if they are.
     """
 
-    def __init__(self, message: str, result: Any) -> None:
+    def __init__(self, message: str, result: Any, folder: Any = None) -> None:
         super().__init__(message)
-        self.result = result
+        self.result, self.folder = result, folder
 
 
 class SklearnLossWarning(UserWarning):

@@ -1,8 +1,8 @@
 """``sklearnloss compare``."""
 
 import os
-import sys
 import warnings
+from itertools import count
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -14,7 +14,9 @@ if TYPE_CHECKING:
     from sklearnloss.comparison.result import Comparison
     from sklearnloss.comparison.tables import Table
 
-__all__ = ["compare"]
+__all__ = ["compare", "stem"]
+
+ENDINGS = frozenset({".csv", ".tsv", ".txt", ".parquet", ".gz", ".bz2", ".xz", ".zip"})
 
 
 def compare(
@@ -79,15 +81,40 @@ def compare(
         "random_state": seed,
         "progress": True,
     }
-    folder = out if out is not None else Path(f"compare-{table.name}")
     try:
-        result = _run(table, folder, epochs, arguments)
+        result, folder = _kept(table, out, epochs, arguments)
         code = 0
     except ComparisonInterrupted as stopped:
         typer.echo(f"stopped {stopped}", err=True)
-        result, code = stopped.result, 130
+        result, folder, code = stopped.result, stopped.folder, 130
     _show(result, folder, json=json)
     raise typer.Exit(code)
+
+
+def _kept(table: "Table", out: Path | None, epochs: int | None, arguments: dict[str, Any]) -> "tuple[Comparison, Path]":
+    """Compare, and return the folder too: the user's, or the first of ours that holds no other comparison."""
+    from sklearnloss.comparison.store import OtherComparisonError
+
+    for number in count(1):
+        folder = out if out is not None else Path(f"compare-{stem(table.name)}{'' if number == 1 else f'-{number}'}")
+        try:
+            return _run(table, folder, epochs, arguments), folder
+        except OtherComparisonError:
+            if out is not None:
+                raise
+    raise AssertionError("there is always another number")
+
+
+def stem(name: str) -> str:
+    """Return the name of a table without the endings of files.
+
+    Examples
+    --------
+    >>> stem("sales.2024.csv.gz"), stem("digits")
+    ('sales.2024', 'digits')
+    """
+    base, ending = Path(name).stem, Path(name).suffix
+    return stem(base) if ending in ENDINGS else name
 
 
 def _run(table: "Table", folder: Path, epochs: int | None, arguments: dict[str, Any]) -> "Comparison":
@@ -133,13 +160,13 @@ def _cores() -> int:
 
 def _show(result: "Comparison", folder: Path, *, json: bool) -> None:
     """Print the table, or JSON; write the report and the numbers beside the fits."""
+    from sklearnloss.cli.show import console
+
+    out = console()
+    typer.echo(result.to_json() if json else result.to_text(out.width if out.is_terminal else None))
     result.to_json(folder / "result.json")
     report = result.report(folder / "report.html")
-    if json:
-        typer.echo(result.to_json())
-        return
-    typer.echo(str(result))
     if not result.finished:
-        typer.echo("not finished: the same command goes on from here")
-    sys.stdout.flush()
-    typer.echo(f"report: {report}")
+        typer.echo("not finished: the same command goes on from here", err=True)
+    if not json:
+        typer.echo(f"report: {report}")

@@ -235,7 +235,7 @@ def compare(
         given=(X, y, facts),
     )
     if interrupted is not None:
-        raise ComparisonInterrupted(engine.how_far(), result) from interrupted
+        raise ComparisonInterrupted(engine.how_far(), result, kept.path) from interrupted
     if engine.missing:
         warnings.warn(f"the budget ended the comparison {engine.how_far()}", DataWarning, stacklevel=2)
     return result

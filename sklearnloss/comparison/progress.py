@@ -2,7 +2,7 @@
 
 import sys
 import time
-from collections import defaultdict
+from importlib.util import find_spec
 from typing import Any
 
 import numpy as np
@@ -44,7 +44,7 @@ class Tally:
         self.metric = next(iter(engine.problem.scorers))
         self.splits = len(engine.problem.splits)
         self.names = [c.name for c in engine.candidates]
-        self.scores: dict[str, list[float]] = defaultdict(list)
+        self.scores: dict[str, list[float]] = {name: [] for name in self.names}
         self.errors: dict[str, str] = {}
         self.started = time.monotonic()
         self.deadline = engine.deadline
@@ -63,6 +63,15 @@ class Tally:
             self.errors[name] = record["error"]
         else:
             self.scores[name].append(record["scores"][self.metric])
+
+    def rounds(self) -> int:
+        """Return how many splits every loss that has not failed was fitted on."""
+        return min((len(self.scores[n]) for n in self.names if n not in self.errors), default=0)
+
+    def best(self) -> str | None:
+        """Return the loss with the highest mean so far, or None before there is any."""
+        means = {n: float(np.mean(s)) for n, s in self.scores.items() if s and n not in self.errors}
+        return max(means, key=means.__getitem__, default=None)
 
     @property
     def done(self) -> int:
@@ -89,77 +98,78 @@ class Tally:
 
 
 class Lines:
-    """A line on stderr for each loss that is done, and for each that failed."""
+    """A line on stderr for each split that all losses were fitted on, and for each loss that failed."""
 
     def begin(self, engine: Engine) -> None:
-        """Say what there is to do."""
+        """Say what there is already."""
         self.tally = Tally(engine)
+        self.rounds = self.tally.rounds()
         if self.tally.done:
-            print(f"found {self.tally.done} of {self.tally.total} fits", file=sys.stderr, flush=True)
+            self._say(f"found {self.tally.done} of {self.tally.total} fits")
 
     def fitted(self, candidate: Candidate, record: Record) -> None:
-        """Print a line if that was the loss's last fit."""
-        tally, name = self.tally, candidate.name
-        tally.add(name, record)
-        if name in tally.errors:
-            text = f"failed: {tally.errors[name]}"
-        elif len(tally.scores[name]) == tally.splits:
-            text = f"{tally.metric} {np.mean(tally.scores[name]):.4f}"
-        else:
-            return
-        print(f"{name}  {text}  ({tally.summary()})", file=sys.stderr, flush=True)
+        """Print a line if that was the last fit of a split, or failed."""
+        tally = self.tally
+        tally.add(candidate.name, record)
+        if record["error"]:
+            self._say(f"{candidate.name} failed: {record['error']}")
+        if tally.rounds() > self.rounds and (best := tally.best()):
+            self.rounds = tally.rounds()
+            ahead = f"{best} {tally.metric} {np.mean(tally.scores[best]):.4f}"
+            self._say(f"split {self.rounds} of {tally.splits}: {ahead} is ahead  ({tally.summary()})")
 
     def end(self) -> None:
         """Say nothing more."""
+
+    def _say(self, text: str) -> None:
+        print(text, file=sys.stderr, flush=True)
 
 
 class LiveTable:
     """A table on the terminal that changes as fits end: losses, how far each is, its mean score so far."""
 
-    def __init__(self) -> None:
+    def begin(self, engine: Engine) -> None:
+        """Show the table."""
         from rich.console import Console
         from rich.live import Live
 
-        self.live = Live(console=Console(stderr=True), refresh_per_second=4, transient=True)
-
-    def begin(self, engine: Engine) -> None:
-        """Show the table."""
-        self.tally = Tally(engine)
+        self.tally, self.console = Tally(engine), Console(stderr=True)
+        self.live = Live(console=self.console, get_renderable=self._table, refresh_per_second=2, transient=True)
         self.live.start()
-        self.live.update(self._table())
 
     def fitted(self, candidate: Candidate, record: Record) -> None:
         """Change the loss's row."""
         self.tally.add(candidate.name, record)
-        self.live.update(self._table())
 
     def end(self) -> None:
         """Take the table away; the result follows."""
         self.live.stop()
 
     def _table(self) -> Any:
+        from rich.console import Group
         from rich.table import Table
         from rich.text import Text
 
         tally = self.tally
-        table = Table(box=None, header_style="dim", pad_edge=False, caption=tally.summary(), caption_justify="left")
+        table = Table(box=None, header_style="dim", pad_edge=False)
         table.add_column("loss", no_wrap=True)
         table.add_column("fits", justify="right")
         table.add_column(tally.metric, justify="right")
         table.add_column("", ratio=1, no_wrap=True)
-        best = max((np.mean(s) for n, s in tally.scores.items() if s and n not in tally.errors), default=np.inf)
+        best = tally.best()
         for name in self._shown():
             scores, error = tally.scores[name], tally.errors.get(name)
             mean = float(np.mean(scores)) if scores else None
             shown = "" if mean is None or error else f"{mean:.4f}"
-            style = "bold" if mean is not None and not error and mean >= best else ""
             what = Text(f"failed: {error}", style="red") if error else Text(self._bar(len(scores)), style="cyan")
-            table.add_row(Text(name), f"{len(scores)}/{tally.splits}", shown, what, style=style)
-        return table
+            table.add_row(
+                Text(name), f"{len(scores)}/{tally.splits}", shown, what, style="bold" if name == best else ""
+            )
+        return Group(table, Text(tally.summary(), style="dim"))
 
     def _shown(self) -> list[str]:
         """Return the losses that fit on the screen: in their own order, the best of them if there are too many."""
-        room = max(3, self.live.console.height - 4)
+        room = max(3, self.console.height - 4)
         if len(self.tally.names) <= room:
             return self.tally.names
         scores = self.tally.scores
@@ -189,7 +199,4 @@ def watcher_for(progress: bool | str | Watcher) -> Watcher:
     terminal = sys.stderr.isatty()
     if not progress or (progress == "auto" and not terminal):
         return Quiet()
-    try:
-        return LiveTable() if terminal else Lines()
-    except ImportError:  # without the extra cli
-        return Lines()
+    return LiveTable() if terminal and find_spec("rich") else Lines()

@@ -125,7 +125,7 @@ class Comparison(Findings):
                 "data": self.data,
                 "rows": [asdict(row) for row in self.rows],
                 "fits": {name: [_without(r, "traceback") for r in kept] for name, kept in self.records.items()},
-                "code": self.code(),
+                "code": self.code() if self.scores else None,
             }
         )
 
@@ -174,8 +174,12 @@ class Comparison(Findings):
         """
         return plot_scores(self, ax)
 
+    def to_text(self, width: int | None = None) -> str:
+        """Return the table as text; columns give way where it is wider than ``width``."""
+        return table(self, width)
+
     def __str__(self) -> str:
-        return table(self)
+        return self.to_text()
 
     def __repr__(self) -> str:
         done = sum(row.status == "ok" for row in self.rows)
