@@ -32,12 +32,12 @@ HEAD = 1000
 MIN_DIFFERENT = 10  # rows from which texts that are all different are names and not levels
 
 
-def find_columns(names: str | Sequence[str], columns: Sequence[str], *, role: str, who: str) -> list[str]:
+def find_columns(names: str | int | Iterable[str], columns: Sequence[str], *, role: str, who: str) -> list[str]:
     """Return the columns that a user names: one, several, or several in one text with commas.
 
     Parameters
     ----------
-    names : str or sequence of str
+    names : str, int or iterable of str
         What the user gave; a column that has exactly this name wins over a list.
     columns : sequence of str
         The columns there are.
@@ -56,7 +56,9 @@ def find_columns(names: str | Sequence[str], columns: Sequence[str], *, role: st
     >>> find_columns("a, b", ["a", "b", "c"], role="target", who="t.csv")
     ['a', 'b']
     """
-    if isinstance(names, str):
+    if not isinstance(names, (str, Iterable)):
+        names = [str(names)]
+    elif isinstance(names, str):
         names = [names] if names in columns else [name.strip() for name in names.split(",") if name.strip()]
     found = [str(name) for name in names]
     if unknown := [name for name in found if name not in columns]:

@@ -10,7 +10,7 @@ import numpy as np
 from sklearn import datasets
 
 from sklearnloss.comparison.columns import check_columns, find_columns, find_leaks, leave_out, read_texts
-from sklearnloss.comparison.frames import column_kinds, require_pandas
+from sklearnloss.comparison.frames import column_kinds, require_pandas, to_numbers
 from sklearnloss.comparison.reading import cut, read_file
 from sklearnloss.comparison.targets import check_classes, check_labels, check_positive, check_rows
 from sklearnloss.exceptions import DataError, DataWarning, did_you_mean
@@ -38,7 +38,7 @@ class Table:
     groups : array of shape (n,) or None
         Rows of one group stay on one side of every split.
     times : array of shape (n,) or None
-        Dates or numbers by which the rows are ordered.
+        Numbers by which the rows are ordered; of dates, days since 1970.
     name : str
         What to call the data: the file's name, or the set's.
     source : str
@@ -143,7 +143,13 @@ def load_table(
         notes += more
     for note in notes:
         warnings.warn(f"{name}: {note}", DataWarning, stacklevel=2)
-    options = {"group": group, "time": time, "drop": drop or None, "positive": positive, "separator": separator}
+    options = {
+        "group": group,
+        "time": time,
+        "drop": roles["drop"] or None,
+        "positive": positive,
+        "separator": separator,
+    }
     return Table(
         X=X,
         y=y,
@@ -215,7 +221,7 @@ def _read_bundled(name: str) -> _Raw:
 
 
 def _targets(target: Any, columns: list[str], who: str) -> list[str]:
-    if target is None or not len(target):
+    if target is None or (isinstance(target, (str, Sequence)) and not len(target)):
         raise DataError(
             f"{who}: which column is to be predicted? Say target=... (--target ...); columns: {cut(columns)}"
         )
@@ -265,7 +271,7 @@ def _groups(frame: Any, names: list[str], who: str) -> np.ndarray | None:
     if not names:
         return None
     _refuse_missing(frame[names[0]], "group", who)
-    return np.asarray(frame[names[0]].to_numpy(dtype=object if frame[names[0]].dtype.kind not in "iufb" else None))
+    return _plain_array(frame[names[0]])
 
 
 def _times(frame: Any, names: list[str], who: str) -> np.ndarray | None:
@@ -278,9 +284,13 @@ def _times(frame: Any, names: list[str], who: str) -> np.ndarray | None:
             f"{who}: column {names[0]!r}, given as time, holds {cut(series.unique(), 3)}; it must hold numbers, "
             "or dates written as 2024-01-31"
         )
-    if getattr(series.dt, "tz", None) if series.dtype.kind == "M" else None:
-        series = series.dt.tz_convert("UTC").dt.tz_localize(None)
-    return np.asarray(series.to_numpy())
+    return to_numbers(series.to_frame())[:, 0] if series.dtype.kind in "mM" else _plain_array(series)
+
+
+def _plain_array(series: Any) -> np.ndarray:
+    """Return an array without pandas' own types."""
+    types = {"i": "int64", "u": "int64", "f": "float64", "b": "bool"}
+    return np.asarray(series.to_numpy(dtype=types.get(series.dtype.kind, "object")))
 
 
 def _refuse_missing(series: Any, role: str, who: str) -> None:

@@ -28,7 +28,7 @@ def check_classes(y: Any, *, who: str) -> Any:
     Raises
     ------
     DataError
-        If it has one class, a class has one row, or it holds quantities, dates or names of rows.
+        If it has one class, or holds quantities, dates or names of rows.
     """
     title = f"{who}: target {y.name!r}"
     if y.dtype.kind in "mM":
@@ -49,7 +49,7 @@ def check_classes(y: Any, *, who: str) -> Any:
     if not number and n_values == len(y) > 2:
         raise DataError(f"{title} names the rows: {n_values} different values in {len(y)} rows; it must hold classes")
     if fractions:  # classes such as 1.5 and 2.0, which scikit-learn takes for quantities
-        y = y.map(lambda value: f"{value:g}")
+        y = y.map(str)
     return y
 
 
@@ -148,16 +148,22 @@ def check_rows(y: Any, n_splits: int, *, groups: Any = None) -> None:
             f"{n_groups} groups, each kept whole, cannot be split into {n_splits} parts; give at most {n_groups} splits"
         )
     if y.ndim == 2:
-        if rare := [str(j) for j in np.flatnonzero(y.sum(axis=0) < 2)]:
-            raise DataError(f"labels {cut(rare)} (counted from 0) have fewer than two rows with a one; leave them out")
+        ones = y.sum(axis=0)
+        if rare := np.flatnonzero(np.minimum(ones, len(y) - ones) < 2).tolist():
+            raise DataError(f"labels {cut(rare)} (counted from 0) have fewer than two ones or zeros; leave them out")
         return
     classes, counts = _counts(y)
-    if alone := sorted(value for value, count in zip(classes, counts, strict=True) if count == 1):
+    if alone := sorted((c for c, count in zip(classes, counts, strict=True) if count == 1), key=_order):
         shown = ", ".join(map(_shown, alone[:10])) + (f" and {len(alone) - 10} more" if len(alone) > 10 else "")
         raise DataError(
             f"only one row of class {shown}; a class needs two, to learn from one and judge by another: add rows, join "
             "it with another class, or take the row out"
         )
+
+
+def _order(value: Any) -> tuple[str, Any]:
+    """Return what to sort by: classes of several types do not compare."""
+    return type(value).__name__, value
 
 
 def _counts(y: np.ndarray) -> tuple[list[Any], list[int]]:

@@ -404,7 +404,7 @@ def test_without_the_extra_it_says_what_to_install(tmp_path, monkeypatch, module
             [[1, 0], [1, 1], [1, 0]],
             2,
             None,
-            "labels '1' (counted from 0) have fewer than two rows with a one; leave them out",
+            "labels '0', '1' (counted from 0) have fewer than two ones or zeros; leave them out",
         ),
     ],
 )
@@ -417,4 +417,4 @@ def test_rows_that_cannot_be_split_are_refused(y, n_splits, groups, message):
 
 def test_rows_that_can_be_split_pass():
     check_rows(["a", "a", "b", "b"], 4, groups=[1, 2, 3, 4])
-    check_rows(np.array([[1, 0], [1, 1], [0, 1]]), 3)
+    check_rows(np.array([[1, 0], [1, 1], [0, 1], [0, 0]]), 3)

@@ -1,6 +1,8 @@
 import datetime
 import decimal
 import pickle
+import subprocess
+import sys
 
 import numpy as np
 import pandas as pd
@@ -274,3 +276,24 @@ def test_a_column_that_turns_into_text_after_the_fit_is_refused():
 def test_another_precision_is_refused():
     with pytest.raises(ParameterError, match="dtype must be one of 'float64', 'float32', got 'float16'"):
         make_preprocessor(dtype="float16")
+
+
+NO_PANDAS = """
+import sys
+import numpy as np
+
+class Blocked:
+    def find_spec(self, name, path=None, target=None):
+        if name.partition(".")[0] in ("pandas", "polars", "pyarrow"):
+            raise ModuleNotFoundError(name)
+
+sys.meta_path.insert(0, Blocked())
+from sklearnloss import make_preprocessor, suggest_losses
+X, y = np.sin(np.arange(400.0)).reshape(100, 4), np.arange(100) % 10 > 0
+print(make_preprocessor().fit_transform(X).shape, suggest_losses(X, y)[1].loss)
+"""
+
+
+def test_arrays_need_no_pandas():
+    done = subprocess.run([sys.executable, "-c", NO_PANDAS], capture_output=True, text=True, check=False)
+    assert done.stdout.strip() == "(100, 4) logit_adjusted", done.stderr
