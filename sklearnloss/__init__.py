@@ -8,6 +8,7 @@ if TYPE_CHECKING:
     from sklearnloss.comparison.preprocessing import make_preprocessor
     from sklearnloss.comparison.ranking import Ranking, rank
     from sklearnloss.comparison.suggestions import suggest_losses
+    from sklearnloss.comparison.tables import Table, load_table
     from sklearnloss.component import (
         Component,
         calibrator,
@@ -60,6 +61,7 @@ _WHERE = {
         "sampler selection strategy view"
     ),
     "sklearnloss.comparison.ranking": "Ranking rank",
+    "sklearnloss.comparison.tables": "Table load_table",
     "sklearnloss.estimators.classifier": "LossClassifier",
     "sklearnloss.facts": "fact",
     "sklearnloss.hookspecs": "hookimpl",
@@ -76,9 +78,10 @@ __version__ = "0.1.0"
 __all__ = [
     "Calibrator", "Callback", "Component", "Diagnostic", "Distance", "Loss", "LossClassifier", "Metric", "Miner",
     "Mixup", "Mode", "Optimizer", "Ranking", "Reduction", "ReliabilityDisplay", "Sampler", "Selection", "Strategy",
-    "Sum", "View", "__version__", "calibrator", "callback", "compare", "components", "diagnostic", "distance",
-    "estimator", "fact", "hookimpl", "loss", "make_preprocessor", "metric", "miner", "mixup", "mode", "optimizer",
-    "rank", "reduction", "register", "sampler", "selection", "strategy", "suggest_losses", "view",
+    "Sum", "Table", "View", "__version__", "calibrator", "callback", "compare", "components", "diagnostic",
+    "distance", "estimator", "fact", "hookimpl", "load_table", "loss", "make_preprocessor", "metric", "miner",
+    "mixup", "mode", "optimizer", "rank", "reduction", "register", "sampler", "selection", "strategy",
+    "suggest_losses", "view",
 ]  # fmt: skip
 
 

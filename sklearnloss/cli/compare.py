@@ -29,7 +29,9 @@ def compare(
     losses: Annotated[
         str | None,
         typer.Option(
-            "--losses", "-l", help="Names with commas, a grid file (.toml, .json), or all. Default: all that apply."
+            "--losses",
+            "-l",
+            help="Names with commas, a grid file (.toml, .json), suggested, or all. Default: all that apply.",
         ),
     ] = None,
     scoring: Annotated[str | None, typer.Option(help="Scorers of scikit-learn, with commas; the first ranks.")] = None,
@@ -134,16 +136,16 @@ def _run(table: "Table", folder: Path, epochs: int | None, arguments: dict[str, 
             times=table.times,
             store=folder,
             name=table.name,
-            source=table.source,
+            source=table.code(),
             **arguments,
         )
 
 
 def _losses(text: str | None) -> Any:
-    """Return what ``--losses`` says: nothing, all, a grid, or names."""
+    """Return what ``--losses`` says: nothing, a word for many, a grid, or names."""
     from sklearnloss.comparison.candidates import read_grid
 
-    if text is None or text == "all":
+    if text in (None, "all", "suggested"):
         return text
     if text.endswith((".toml", ".json")):
         return read_grid(Path(text))

@@ -28,6 +28,7 @@ from sklearnloss.comparison.protocols import LOPSIDED, PROTOCOLS, Protocol
 from sklearnloss.comparison.result import Comparison
 from sklearnloss.comparison.splitting import Plan, plan_splits
 from sklearnloss.comparison.store import MemoryStore, Store, fingerprint
+from sklearnloss.comparison.suggestions import suggest_losses
 from sklearnloss.comparison.tables import check_rows
 from sklearnloss.comparison.tasks import describe_data, find_task
 from sklearnloss.exceptions import (
@@ -39,6 +40,7 @@ from sklearnloss.exceptions import (
     UnknownNameError,
     did_you_mean,
 )
+from sklearnloss.spec import Loss
 
 __all__ = ["compare"]
 
@@ -82,10 +84,11 @@ def compare(
         Rows, as they are: the preprocessor fills, encodes and scales them, fitted anew on each split.
     y : array of shape (n,), or of zeros and ones (n, n_labels)
         Classes of any type, or several labels.
-    losses : None, "all", sequence or mapping, default=None
-        None is every loss that applies; ``"all"`` those whose formula is a guess too. Else names, specs and functions:
-        ``["cross_entropy", Loss("gce", q=0.4)]``. Or a mapping, from a loss to its grid ``{"gce": {"q": [0.4, 0.7]}}``,
-        each point a row of the table, or from a name of your own to a spec.
+    losses : None, "suggested", "all", sequence or mapping, default=None
+        None is every loss that applies; ``"suggested"`` what `suggest_losses` finds reasons for, ``"all"`` losses whose
+        formula is a guess too. Else names, specs and functions: ``["cross_entropy", Loss("gce", q=0.4)]``. Or a
+        mapping, from a loss to its grid ``{"gce": {"q": [0.4, 0.7]}}``, each point a row of the table, or from a name
+        of your own to a spec.
     task : {"auto", "binary", "multiclass", "multilabel"}, default="auto"
         ``"auto"`` reads it from y.
     estimator : estimator with a parameter ``loss``, default=None
@@ -180,6 +183,10 @@ def compare(
         facts["classes"] = classes
     model = _model(estimator, protocol, plan)
     scorers, notes = _scorers(scoring, protocol, y)
+    if isinstance(losses, str) and losses == "suggested":
+        suggestions = suggest_losses(X, y, random_state=random_state)
+        losses = [Loss(s.loss, **s.params) for s in suggestions]
+        notes += tuple(map(str, suggestions))
 
     def check(spec: Any) -> None:
         protocol.check(spec, y, model, facts.keys() - {"sample_weight", "classes"})

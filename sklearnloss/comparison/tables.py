@@ -55,6 +55,13 @@ class Table:
     source: str
     notes: tuple[str, ...] = ()
 
+    def code(self) -> str:
+        """Return Python that makes ``X`` and ``y``, and ``groups`` and ``times`` where there are any."""
+        lines = ["from sklearnloss import load_table", "", f"table = {self.source}"]
+        lines.append("X, y = table.X, table.y.to_numpy()")
+        lines += [f"{name} = table.{name}" for name in ("groups", "times") if getattr(self, name) is not None]
+        return "\n".join(lines)
+
 
 def load_table(
     source: Any,

@@ -154,6 +154,23 @@ def test_json_is_all_there_is_on_stdout(run, data):
     assert found == json.loads(Path("compare-data/result.json").read_text())
 
 
+def test_the_code_that_is_kept_prints_the_score_again(run, data, capsys):
+    for arguments in (("--target", "y"), ("--target", "y", "--losses", "gce", "--time", "a", "--drop", "b")):
+        repeats = () if "--time" in arguments else ("--repeats", "2")
+        common = ("--epochs", "2", "--folds", "2", "--jobs", "1", "--out", f"out{len(arguments)}", "--json")
+        result = run("compare", data, *arguments, *common, *repeats)
+        found = json.loads(result.stdout)
+        exec(compile(found["code"], "<code>", "exec"), {})
+        assert capsys.readouterr().out.strip() == f"{found['rows'][0]['score']:.4f}"
+
+
+def test_suggested_losses_come_with_their_reasons(run, data):
+    common = ("--epochs", "2", "--folds", "2", "--repeats", "1", "--jobs", "1", "--losses", "suggested")
+    result = run("compare", data, "--target", "y", *common)
+    assert result.exit_code == 0, result.output
+    assert any(line.startswith("cross_entropy: the one to beat") for line in result.lines)
+
+
 def test_a_set_of_scikit_learn_a_grid_file_and_a_score(run, data):
     Path("grid.toml").write_text("cross_entropy = {}\n[gce]\nq = [0.4, 0.7]\n")
     arguments = ("--losses", "grid.toml", "--scoring", "balanced_accuracy,accuracy", "--folds", "2", "--epochs", "2")
