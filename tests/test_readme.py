@@ -27,7 +27,8 @@ def said(text):
     return re.findall(r"print\(.*\)  # (.*)", text)
 
 
-def test_python_blocks_run_in_order_and_print_what_they_say(monkeypatch):
+def test_python_blocks_run_in_order_and_print_what_they_say(monkeypatch, tmp_path):
+    monkeypatch.chdir(tmp_path)
     session = types.ModuleType("readme")  # what __main__ is in a notebook: its functions can be pickled
     monkeypatch.setitem(sys.modules, "readme", session)
     python = [text for language, text in BLOCKS if language == "python"]
@@ -40,7 +41,7 @@ def test_python_blocks_run_in_order_and_print_what_they_say(monkeypatch):
 
 
 def test_there_are_commands_to_run():
-    assert {command.split()[1] for command in COMMANDS} >= {"list", "info", "plugins", "check", "new-plugin"}
+    assert {command.split()[1] for command in COMMANDS} >= {"compare", "list", "info", "plugins", "check", "new-plugin"}
 
 
 @pytest.mark.parametrize("command", COMMANDS)

@@ -17,6 +17,7 @@ from sklearnloss.exceptions import DataError
 __all__ = ["Findings", "Row", "Settings"]
 
 NAN = math.nan
+CALIBRATION = ("ece", "ece_equal_mass", "ece_classwise", "ks", "nll", "brier")
 BOUNDED = frozenset(get_scorer_names())  # those of classification are one at best, or zero if they are negated
 
 
@@ -103,8 +104,11 @@ class Row:
         Probabilities of the Bayesian correlated t-test with the region of practical equivalence.
     scores : dict of str to float
         Means of all scores.
-    ece, nll, brier : float
-        Expected calibration error, log loss and Brier score of its probabilities.
+    ece, ece_equal_mass, ece_classwise, ks : float
+        Calibration errors of its probabilities: expected, over bins of equal width, of equal numbers of rows, and class
+        by class; Kolmogorov-Smirnov. Of two classes the probability of the second is judged, of more the highest.
+    nll, brier : float
+        Log loss and Brier score.
     proper : bool
         Whether the probabilities are meant to be those of the classes.
     fit_seconds, predict_seconds : float
@@ -126,6 +130,9 @@ class Row:
     better: float = NAN
     scores: Mapping[str, float] = field(default_factory=dict)
     ece: float = NAN
+    ece_equal_mass: float = NAN
+    ece_classwise: float = NAN
+    ks: float = NAN
     nll: float = NAN
     brier: float = NAN
     proper: bool = False
@@ -251,7 +258,7 @@ class Findings:
             predict_seconds=float(np.median([r["predict_seconds"] for r in kept])),
             warnings=self._warnings(name),
         )
-        means: dict[str, Any] = {n: _mean([c[n] for c in calibrations]) for n in ("ece", "nll", "brier")}
+        means: dict[str, Any] = {n: _mean([c[n] for c in calibrations]) for n in CALIBRATION}
         return replace(row, **means, **self._against_baseline(name))
 
     def _against_baseline(self, name: str) -> dict[str, Any]:

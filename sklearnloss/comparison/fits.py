@@ -23,8 +23,9 @@ from sklearn.utils import _safe_indexing
 from skorch.callbacks import Callback
 from threadpoolctl import threadpool_limits
 
+from sklearnloss import registry
 from sklearnloss.comparison.splitting import Split
-from sklearnloss.functional.probabilities import binned, expected_gap, top_label
+from sklearnloss.functional.probabilities import binned, top_label
 
 __all__ = ["Problem", "Record", "load_problem", "run_fit"]
 
@@ -185,27 +186,28 @@ def _scores(pipeline: Pipeline, scorers: Mapping[str, Any], X: Any, y: np.ndarra
     return values
 
 
-def _calibration(model: Any, X: Any, y: np.ndarray) -> Record | None:
-    """Return log loss, Brier score and expected calibration error, and the bins of a reliability diagram."""
-    if not hasattr(model, "predict_proba"):
+def _calibration(pipeline: Pipeline, X: Any, y: np.ndarray) -> Record | None:
+    """Return how good the probabilities are, by several measures, and the bins of a reliability diagram."""
+    if not hasattr(pipeline, "predict_proba"):
         return None
-    proba, several = model.predict_proba(X), y.ndim == 2
-    if several:  # each label is a problem of two classes; the bins are of all of them
-        confidence, correct = proba.ravel().astype(float), y.ravel().astype(float)
-        pairs = np.stack([1 - confidence, confidence], axis=1)
-        nll, brier = log_loss(correct, pairs, labels=[0, 1]), brier_score_loss(correct, confidence, labels=[0, 1])
+    proba = pipeline.predict_proba(X).astype(float)
+    if y.ndim == 2:  # each label is a problem of two classes, and all of them are judged together
+        codes = y.ravel().astype(int)
+        proba = np.stack([1 - proba.ravel(), proba.ravel()], axis=1)
     else:
-        codes = np.searchsorted(model.classes_, y)
-        columns = range(len(model.classes_))
-        pairs = proba / proba.sum(axis=1, keepdims=True)  # float32 rows sum to one to six digits only
-        nll = log_loss(codes, pairs, labels=columns)
-        brier = brier_score_loss(codes, pairs[:, 1] if len(columns) == 2 else pairs, labels=columns)
-        confidence, correct = top_label(pairs.astype(float), codes)
-    bins = binned(confidence, correct, np.ones(len(confidence)), n_bins=N_BINS, strategy="uniform")
+        codes = np.searchsorted(pipeline.classes_, y)
+        proba /= proba.sum(axis=1, keepdims=True)  # float32 rows sum to one to six digits only
+    columns = range(proba.shape[1])
+    ece, ks_error = (registry.lookup("metric", f"core:{name}").obj for name in ("ece", "ks_error"))
+    two = proba[:, 1] if len(columns) == 2 else proba
+    bins = binned(*top_label(two, codes), np.ones(len(codes)), n_bins=N_BINS, strategy="uniform")
     return {
-        "nll": float(nll),
-        "brier": float(brier),
-        "ece": expected_gap(*bins),
+        "nll": float(log_loss(codes, proba, labels=columns)),
+        "brier": float(brier_score_loss(codes, two, labels=columns)),
+        "ece": ece(codes, two, n_bins=N_BINS),
+        "ece_equal_mass": ece(codes, two, n_bins=N_BINS, strategy="quantile"),
+        "ece_classwise": ece(codes, proba, n_bins=N_BINS, classwise=True),
+        "ks": ks_error(codes, two),
         "bins": {n: values.tolist() for n, values in zip(("confidence", "accuracy", "count"), bins, strict=True)},
     }
 

@@ -108,6 +108,11 @@ def test_calibration_and_confusion_are_those_of_the_rows_held_out(blobs, quick):
     squares = ((proba - np.eye(3)[y[test]]) ** 2).sum(1).mean()
     assert record["calibration"]["brier"] == pytest.approx(squares)
     assert sum(record["calibration"]["bins"]["count"]) == 40
+    sure, right = proba.max(1), proba.argmax(1) == y[test]
+    assert record["calibration"]["ks"] >= abs(sure.mean() - right.mean())
+    assert 0 < record["calibration"]["ece"] < 1
+    assert 0 < record["calibration"]["ece_classwise"] < 1
+    assert 0 < record["calibration"]["ece_equal_mass"] < 1
     table = np.zeros((3, 3), int)
     np.add.at(table, (y[test], predicted), 1)
     assert record["confusion"] == table.tolist()

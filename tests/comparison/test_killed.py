@@ -22,7 +22,7 @@ def slow(*arguments):
     return true_fit(*arguments)
 
 fits._fit_and_judge = slow
-compare(*load_iris(return_X_y=True), losses=["cross_entropy", "gce", "ldr"], cv=5, repeats=3,
+compare(*load_iris(return_X_y=True), losses=["cross_entropy", "gce", "ldr"], cv=5, repeats=2,
         estimator=LossClassifier(max_epochs=3), store=sys.argv[1])
 """
 
@@ -38,7 +38,7 @@ def test_killed_at_random_moments_it_loses_no_finished_fit_and_ends_as_if_undist
     folder, moments, kills, before = tmp_path / "store", random.Random(0), 0, []
     while True:
         process = subprocess.Popen([sys.executable, "-c", SCRIPT, str(folder)], stderr=subprocess.PIPE)
-        wanted = len(before) + moments.randint(1, 9)
+        wanted = len(before) + moments.randint(2, 8)
         while process.poll() is None and len(finished(folder)) < wanted:
             time.sleep(0.01)
         time.sleep(moments.random() * 0.15)
@@ -53,10 +53,10 @@ def test_killed_at_random_moments_it_loses_no_finished_fit_and_ends_as_if_undist
         assert len(after) > len(before)
         before = after
     process.communicate()
-    assert kills >= 4
+    assert kills >= 3
     done = [json.loads(line) for line in finished(folder)]
-    assert len(done) == 45  # none was done twice
-    arguments = {"losses": ["cross_entropy", "gce", "ldr"], "cv": 5, "repeats": 3}
+    assert len(done) == 30  # none was done twice
+    arguments = {"losses": ["cross_entropy", "gce", "ldr"], "cv": 5, "repeats": 2}
     estimator = LossClassifier(max_epochs=3)
     resumed = compare(*load_iris(return_X_y=True), **arguments, estimator=estimator, store=folder)
     undisturbed = compare(*load_iris(return_X_y=True), **arguments, estimator=estimator)
