@@ -51,6 +51,11 @@ class ClassProbe:
         """Whether each row is given its own class (n,)."""
         return self.proba.argmax(axis=1) == self.codes
 
+    @property
+    def commonest_share(self) -> float:
+        """Share of the most frequent class."""
+        return float(np.bincount(self.codes).max() / self.rows)
+
     def sure_and_wrong(self) -> tuple[int, int]:
         """Return how many of the rows about which the model is surest carry another class, and how many these are.
 

@@ -224,9 +224,10 @@ def _easy_rows(view: _View) -> Iterator[_Finding]:
 
 def _wrong_share(view: _View) -> float | None:
     """Return the share of other labels where the model is sure, if labels must be wrong there and the model is not."""
-    if view.classes is None:
-        return None
-    wrong, surest = view.classes.sure_and_wrong()
+    probe = view.classes
+    if probe is None or _lower_bound(int(probe.right.sum()), probe.rows) <= probe.commonest_share:
+        return None  # it knows no more than which class is frequent
+    wrong, surest = probe.sure_and_wrong()
     share = wrong / surest
     return share if _lower_bound(wrong, surest) >= WRONG_LABELS and share <= LOST else None
 

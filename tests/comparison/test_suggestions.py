@@ -59,8 +59,9 @@ def test_classes_that_overlap_are_not_taken_for_wrong_labels(seed):
 @pytest.mark.parametrize("seed", [0, 1, 2])
 def test_labels_without_any_relation_to_the_columns_are_not_called_wrong(seed):
     rng = np.random.default_rng(seed)
-    found = suggest_losses(rng.normal(size=(600, 4)), rng.integers(5, size=600), random_state=seed)
-    assert not FORGIVING & set(names(found))
+    X = rng.normal(size=(600, 4))
+    assert not FORGIVING & set(names(suggest_losses(X, rng.integers(5, size=600), random_state=seed)))
+    assert not FORGIVING & set(names(suggest_losses(X, rng.integers(8, size=600) == 0, random_state=seed)))
 
 
 def test_rows_that_equal_others_of_another_label_are_a_reason():
