@@ -24,6 +24,7 @@ if TYPE_CHECKING:
         view,
     )  # fmt: skip
     from sklearnloss.estimators.classifier import LossClassifier
+    from sklearnloss.estimators.loading import load
     from sklearnloss.facts import fact
     from sklearnloss.hookspecs import hookimpl
     from sklearnloss.metrics.reliability import ReliabilityDisplay
@@ -53,6 +54,7 @@ _WHERE = {
         "sampler selection strategy view"
     ),
     "sklearnloss.estimators.classifier": "LossClassifier",
+    "sklearnloss.estimators.loading": "load",
     "sklearnloss.facts": "fact",
     "sklearnloss.hookspecs": "hookimpl",
     "sklearnloss.metrics.reliability": "ReliabilityDisplay",
@@ -69,7 +71,7 @@ __all__ = [
     "Calibrator", "Callback", "Component", "Diagnostic", "Distance", "Loss", "LossClassifier", "Metric", "Miner",
     "Mixup", "Mode", "Optimizer", "Reduction", "ReliabilityDisplay", "Sampler", "Selection", "Strategy", "Sum",
     "View", "__version__", "calibrator", "callback", "components", "diagnostic", "distance", "estimator", "fact",
-    "hookimpl", "loss", "metric", "miner", "mixup", "mode", "optimizer", "reduction", "register", "sampler",
+    "hookimpl", "load", "loss", "metric", "miner", "mixup", "mode", "optimizer", "reduction", "register", "sampler",
     "selection", "strategy", "view",
 ]  # fmt: skip
 

@@ -13,6 +13,7 @@ from skorch.callbacks import Callback, EpochScoring
 from sklearnloss.component import Component
 from sklearnloss.estimators._params import SpecParams
 from sklearnloss.estimators._rows import RowFacts
+from sklearnloss.estimators._saving import Saving
 from sklearnloss.exceptions import MissingFactError, TaskError
 from sklearnloss.facts import FACTS
 from sklearnloss.spec import Choice, choose, choose_terms
@@ -182,7 +183,7 @@ class Watch:
                 now.copy_(kept)
 
 
-class NetEstimator(SpecParams, RowFacts, CallbackSupportMixin, BaseEstimator):  # type: ignore[misc]
+class NetEstimator(SpecParams, RowFacts, Saving, CallbackSupportMixin, BaseEstimator):  # type: ignore[misc]
     """Base of the estimators that hold a net."""
 
     _spec_kinds: ClassVar[dict[str, str]] = {
@@ -242,27 +243,47 @@ class NetEstimator(SpecParams, RowFacts, CallbackSupportMixin, BaseEstimator):  
         supplied = {*NET_FACTS, *rows.facts, *network.head_facts}
         if rows.weights is not None:
             supplied |= {"sample_weight"}
+        return Criterion(
+            [
+                self._bind_term(
+                    name,
+                    term,
+                    supplied=supplied,
+                    fit_facts=fit_facts,
+                    by_label=by_label if term.component.role == "scores" else (),
+                    weighted=rows.weights is not None,
+                )
+                for name, term in terms.items()
+            ]
+        )
+
+    def _bind_term(
+        self,
+        name: str,
+        term: Choice,
+        *,
+        supplied: set[str],
+        fit_facts: Mapping[str, Any],
+        by_label: Sequence[Mapping[str, Any]],
+        weighted: bool,
+    ) -> Term:
         choice = choose("reduction", self.reduction)
         for need in choice.component.needs:
             if need not in supplied:
                 raise MissingFactError(missing_fact(choice.component.title, need, type(self).__name__))
-        bound = [
-            Term(
-                name,
-                term,
-                fit_facts=fit_facts,
-                supplied=supplied,
-                reduction=choice.build(fit_facts),
-                reduction_facts=tuple(n for n in choice.component.facts if n in supplied),
-                reduction_from=f"{choice.component.full_name}({choice.all_params()})",
-                plain_mean=choice.component.full_name == "core:mean",
-                by_label=by_label if term.component.role == "scores" else (),
-                weighted=rows.weights is not None,
-                who=type(self).__name__,
-            )
-            for name, term in terms.items()
-        ]
-        return Criterion(bound)
+        return Term(
+            name,
+            term,
+            fit_facts=fit_facts,
+            supplied=supplied,
+            reduction=choice.build(fit_facts),
+            reduction_facts=tuple(n for n in choice.component.facts if n in supplied),
+            reduction_from=choice.source,
+            plain_mean=choice.component.full_name == "core:mean",
+            by_label=by_label,
+            weighted=weighted,
+            who=type(self).__name__,
+        )
 
     def _make_net(self, network: Any, criterion: Criterion) -> LossNet:
         optimizer = choose("optimizer", self.optimizer)

@@ -18,8 +18,9 @@ from sklearn.utils.metaestimators import available_if
 from sklearn.utils.validation import _check_sample_weight, check_is_fitted, validate_data
 
 from sklearnloss.estimators._base import NetEstimator, Rows, Watch, common_role, with_callbacks
-from sklearnloss.estimators._calibration import Calibration
+from sklearnloss.estimators._calibration import Calibration, ScoreMap
 from sklearnloss.estimators._classes import check_terms, count_outputs, fit_facts, label_facts
+from sklearnloss.estimators._decoding import ClassDecoder, LossLink
 from sklearnloss.estimators._rows import BY_CLASS, check_row_facts
 from sklearnloss.estimators._targets import ClassTargets
 from sklearnloss.exceptions import FactError, SklearnLossError, TaskError
@@ -43,7 +44,7 @@ def _link(estimator: "LossClassifier") -> Link:
     name, choice = estimator._head_term()
     link = choice.component.prediction_link
     if isinstance(link, str) and link not in LINKS:
-        return Link(lambda output: estimator.net_.criterion_.by_name[name].linked(link, output), probability=True)
+        return Link(LossLink(lambda: estimator.net_.criterion_.by_name[name], link), probability=True)
     known = LINKS[link] if isinstance(link, str) else Link(link, probability=True)
     values = choice.all_params() | getattr(estimator, "_kept_facts", {})
     named = {n: values[n] for n in _keywords(known.function) if n in values}
@@ -204,6 +205,8 @@ class LossClassifier(ClassifierMixin, NetEstimator):  # type: ignore[misc]
         "random_state": ["random_state"],
         "verbose": ["verbose"],
     }
+
+    _records: ClassVar[tuple[type, ...]] = (ClassTargets, Calibration, ScoreMap)
 
     classes_: np.ndarray
     net_: LossNet
@@ -400,7 +403,7 @@ class LossClassifier(ClassifierMixin, NetEstimator):  # type: ignore[misc]
             outputs = self.decision_function(_safe_indexing(given[0], part))
             truth = codes if targets.kind == "multilabel" else y  # a sparse y is dense as codes
             weights = None if rows.weights is None else rows.weights[part]
-            self.calibration_ = Calibration(self.calibrate).fit(outputs, truth[part], self.classes_, weights)
+            self.calibration_ = Calibration.fit(self.calibrate, outputs, truth[part], self.classes_, weights)
         if context is not None:
             context.call_on_fit_task_end(estimator=self, X=X, y=y, reconstruction_attributes=self._state)
         return self
@@ -576,19 +579,16 @@ class LossClassifier(ClassifierMixin, NetEstimator):  # type: ignore[misc]
         """
         return self._decide(self._output(X))
 
+    def _decoder(self) -> ClassDecoder:
+        link, (role, width) = _link(self), self._role_and_width
+        # thresholds, and several proxies of a class, are no scores of classes before the link
+        other = role == "thresholds" or width not in (1, self._targets.n_classes)
+        linked = other or not link.probability
+        return ClassDecoder(self._targets, link.function, scores_linked=linked, calibration=self.calibration_)
+
     @torch.inference_mode()
     def _decide(self, output: torch.Tensor) -> np.ndarray:
-        link, kind = _link(self), self._targets.kind
-        # thresholds, and several proxies of a class, are no scores of classes before the link
-        other = self._role_and_width[0] == "thresholds" or self._role_and_width[1] not in (1, self._targets.n_classes)
-        columns = (link.function(output) if other or not link.probability else output).numpy()
-        if kind == "multilabel":
-            return columns
-        if columns.ndim == 2 and columns.shape[1] > 1:
-            columns = self._targets.by_class(columns)
-        if kind == "binary" and columns.ndim == 2:
-            return columns[:, 0] if columns.shape[1] == 1 else columns[:, 1] - columns[:, 0]
-        return -columns if kind == "binary" and self._targets.order[0] == 1 else columns
+        return self._decoder().scores(output).numpy()
 
     @available_if(_has_probabilities)
     def predict_proba(self, X: Any) -> np.ndarray:
@@ -614,15 +614,7 @@ class LossClassifier(ClassifierMixin, NetEstimator):  # type: ignore[misc]
 
     @torch.inference_mode()
     def _probabilities(self, output: torch.Tensor) -> np.ndarray:
-        if self.calibration_ is not None:
-            return self.calibration_.predict_proba(self._decide(output))
-        columns = _link(self).function(output).numpy()
-        if self._targets.kind == "multilabel":
-            return columns
-        if columns.ndim == 1 or columns.shape[1] == 1:
-            columns = columns.reshape(-1, 1)
-            columns = np.hstack([1 - columns, columns])
-        return self._targets.by_class(columns)
+        return self._decoder().probabilities(output).numpy()
 
     def predict(self, X: Any) -> np.ndarray:
         """Return the class of each row, or its labels.
@@ -637,15 +629,9 @@ class LossClassifier(ClassifierMixin, NetEstimator):  # type: ignore[misc]
         array of shape (n,) or (n, n_labels)
         """
         output = self._output(X)
-        if self.calibration_ is not None:
-            scores, cut = self._probabilities(output), 0.5
-        else:
-            scores, cut = self._decide(output), 0.0
-        if self._targets.kind == "multilabel":
-            return (scores > cut).astype(np.int64)
-        if scores.ndim == 1:
-            return self.classes_[(scores > 0).astype(np.int64)]
-        return self.classes_[scores.argmax(axis=1)]
+        with torch.inference_mode():
+            labels = self._decoder().labels(output).numpy()
+        return labels if self._targets.kind == "multilabel" else self.classes_[labels]
 
     def __sklearn_tags__(self) -> Tags:
         tags = super().__sklearn_tags__()
