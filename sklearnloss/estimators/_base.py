@@ -12,6 +12,7 @@ from skorch.callbacks import Callback, EpochScoring
 
 from sklearnloss.component import Component
 from sklearnloss.estimators._params import SpecParams
+from sklearnloss.estimators._progress import Progress
 from sklearnloss.estimators._rows import RowFacts
 from sklearnloss.estimators._saving import Saving
 from sklearnloss.exceptions import MissingFactError, TaskError
@@ -133,12 +134,22 @@ class Watch:
         y: Any,
         context: Any,
         score: Callable[[], float] | None,
+        progress: Progress | None = None,
     ) -> None:
         self.estimator, self.epochs, self.X, self.y = estimator, epochs, X, y
-        self.context, self.score = context, score
+        self.context, self.score, self.progress = context, score, progress
         self.task: Any = None
         self.best, self.waited = -np.inf, 0
         self.best_state: list[torch.Tensor] | None = None
+
+    def begin(self, net: LossNet, batches: Batches) -> int:
+        """Go on from the checkpoint, if there is one; return the number of epochs done."""
+        return 0 if self.progress is None else self.progress.begin(self, net, batches)
+
+    def end_epoch(self, net: LossNet, batches: Batches, *, done: int, last: bool) -> None:
+        """Write the checkpoint."""
+        if self.progress is not None:
+            self.progress.end_epoch(self, net, batches, done=done, last=last)
 
     def before_epoch(self, net: LossNet) -> None:
         """Open the epoch's task."""
@@ -227,6 +238,15 @@ class NetEstimator(SpecParams, RowFacts, Saving, CallbackSupportMixin, BaseEstim
                 state = state.randint(2**31)
             self._rng = np.random.default_rng(state)
         return self._rng
+
+    def _progress(
+        self, rows: Rows, rng: np.random.Generator, *, epochs: int, resume: bool, **more: Any
+    ) -> Progress | None:
+        """Return the checkpoint of this fit; a fit that goes on has its generator wound back to its start."""
+        if self.checkpoint is None:
+            return None
+        data = {"X": rows.X, "y": rows.y, "train": rows.train, "weights": rows.weights, "facts": dict(rows.facts)}
+        return Progress(self, {**data, "epochs": epochs, "device": self._device(), **more}, rng, resume=resume)
 
     # -- binding ------------------------------------------------------------------------------------------------------
 

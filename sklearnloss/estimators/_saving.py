@@ -22,7 +22,7 @@ from sklearnloss.training.schedules import schedule
 from sklearnloss.training.seeds import seeded
 from sklearnloss.training.state import load_net, net_state
 
-__all__ = ["Saving", "restored", "saved", "versions"]
+__all__ = ["Saving", "components_of", "fitted_state", "restored", "saved", "versions"]
 
 # what scikit-learn's callbacks leave, and what is stored in a way of its own
 ELSEWHERE = frozenset(
@@ -97,19 +97,15 @@ def saved(estimator: Any) -> tuple[dict[str, Any], dict[str, torch.Tensor]]:
         )
     encode = Encoder(estimator._records)
     params = estimator.get_params(deep=False)
-    attributes = {n: v for n, v in vars(estimator).items() if n not in params and n not in ELSEWHERE}
     try:
         content: dict[str, Any] = {
             "kind": "estimator",
             "class": _place(type(estimator)),
             "versions": versions(),
             "params": {n: encode.encode_parameter(n, v, estimator._spec_kinds.get(n)) for n, v in params.items()},
-            "components": list(_components(estimator)),
+            "components": list(components_of(estimator)),
             "requests": _requests(estimator),
-            "attributes": {name: encode.encode(value, name) for name, value in attributes.items()},
-            "network": blueprint(estimator.net_.module_),
-            "terms": [_bound(encode, term) for term in estimator.net_.criterion_.terms],
-            "net": net_state(encode, estimator.net_),
+            **fitted_state(encode, estimator),
         }
     except Unstorable as left:
         raise SaveError(
@@ -119,6 +115,24 @@ def saved(estimator: Any) -> tuple[dict[str, Any], dict[str, torch.Tensor]]:
     content["given"] = {key: given.about for key, given in encode.given.items()}
     content["generators"] = encode.generator_states()
     return content, encode.tensors
+
+
+def fitted_state(encode: Encoder, estimator: Any) -> dict[str, Any]:
+    """Return what an estimator has learned: attributes, network, losses.
+
+    Raises
+    ------
+    Unstorable
+        If something in it cannot be stored.
+    """
+    params = estimator.get_params(deep=False)
+    attributes = {n: v for n, v in vars(estimator).items() if n not in params and n not in ELSEWHERE}
+    return {
+        "attributes": {name: encode.encode(value, name) for name, value in attributes.items()},
+        "network": blueprint(estimator.net_.module_),
+        "terms": [_bound(encode, term) for term in estimator.net_.criterion_.terms],
+        "net": net_state(encode, estimator.net_),
+    }
 
 
 def _changed(estimator: Any) -> str:
@@ -155,7 +169,7 @@ def _bound(encode: Encoder, term: Term) -> dict[str, Any]:
     }
 
 
-def _components(estimator: Any) -> Iterator[dict[str, Any]]:
+def components_of(estimator: Any) -> Iterator[dict[str, Any]]:
     """Yield the registered components that the parameters name."""
     distributions = {plugin.name: plugin.distribution for plugin in registry.plugins()}
     for given, choice in _choices(estimator):

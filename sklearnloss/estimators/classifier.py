@@ -4,6 +4,7 @@ import functools
 import inspect
 from collections.abc import Callable, Mapping, Sequence
 from numbers import Integral, Real
+from os import PathLike
 from typing import Any, ClassVar, Self
 
 import numpy as np
@@ -127,8 +128,12 @@ class LossClassifier(ClassifierMixin, NetEstimator):  # type: ignore[misc]
         The classes from lowest to highest, for losses that know an order.
     calibrate : {"sigmoid", "isotonic", "temperature"} or None, default=None
         How scores of held-out rows become probabilities.
-    checkpoint : None, default=None
-        Reserved for a directory to go on from; only None is allowed.
+    checkpoint : str, path or None, default=None
+        A directory, made if need be, in which ``fit`` keeps its state after every epoch. If the process is killed, the
+        same ``fit`` goes on from the last finished epoch and ends with the same weights, to the bit. Its file is named
+        by parameters, data and versions, so other fits, and the candidates of a search, may use the same directory, and
+        whatever differs starts anew. The file of a finished fit stays, and the same fit takes its result again, if
+        ``random_state`` is a number and no parameter is code of yours; else it is removed.
     head : "auto" or callable, default="auto"
         ``head(in_features, n_outputs) -> nn.Module`` in place of the head that the loss's role asks for.
     warm_start : bool, default=False
@@ -195,7 +200,7 @@ class LossClassifier(ClassifierMixin, NetEstimator):  # type: ignore[misc]
         "class_weight": [dict, list, StrOptions({"balanced"}), None],
         "class_order": ["array-like", None],
         "calibrate": [StrOptions(set(CALIBRATIONS)), None],
-        "checkpoint": [None],
+        "checkpoint": [str, PathLike, None],
         "head": [StrOptions({"auto"}), callable],
         "warm_start": ["boolean"],
         "device": [str],
@@ -241,7 +246,7 @@ class LossClassifier(ClassifierMixin, NetEstimator):  # type: ignore[misc]
         class_weight: Any = None,
         class_order: Sequence[Any] | None = None,
         calibrate: str | None = None,
-        checkpoint: None = None,
+        checkpoint: str | PathLike[str] | None = None,
         head: str | Callable[[int, int], torch.nn.Module] = "auto",
         warm_start: bool = False,
         device: str = "auto",
@@ -349,6 +354,8 @@ class LossClassifier(ClassifierMixin, NetEstimator):  # type: ignore[misc]
         for name, unsupported in (("early_stopping", self.early_stopping), ("calibrate", self.calibrate is not None)):
             if unsupported:
                 raise ValueError(f"partial_fit cannot hold rows out; leave {name} off")
+        if self.checkpoint is not None:
+            raise ValueError("checkpoint guards a fit of many epochs; between calls of partial_fit, use save and load")
         for component in (choice.component for choice in self._terms().values()):
             if counted := sorted({*component.facts, *component.fit_needs} & COUNTED):
                 raise TaskError(
@@ -385,6 +392,7 @@ class LossClassifier(ClassifierMixin, NetEstimator):  # type: ignore[misc]
         codes = targets.encode(y)
         facts = check_row_facts(row_facts, self._named_row_facts(), len(codes), type(self).__name__)
         rows = Rows(X, codes, np.arange(len(codes)), self._weights(X, y, sample_weight), self._by_code(facts))
+        progress = self._progress(rows, rng, epochs=epochs, resume=resume, classes=targets.classes, order=targets.order)
         held_out = self._hold_out(rows, rng)
         role = check_terms(terms, targets, ordered=self.class_order is not None)
         if resume:
@@ -395,7 +403,7 @@ class LossClassifier(ClassifierMixin, NetEstimator):  # type: ignore[misc]
         score = None
         if self.early_stopping:
             score = self._scorer(given, held_out["early_stopping"])
-        watch = Watch(self, epochs, X, y, context, score)
+        watch = Watch(self, epochs, X, y, context, score, progress)
         self.calibration_ = None
         self._run(self.net_, batches, watch, epochs=epochs, seed=int(rng.integers(2**62)))
         if self.calibrate is not None:
@@ -404,6 +412,8 @@ class LossClassifier(ClassifierMixin, NetEstimator):  # type: ignore[misc]
             truth = codes if targets.kind == "multilabel" else y  # a sparse y is dense as codes
             weights = None if rows.weights is None else rows.weights[part]
             self.calibration_ = Calibration.fit(self.calibrate, outputs, truth[part], self.classes_, weights)
+        if progress is not None:
+            progress.finish()
         if context is not None:
             context.call_on_fit_task_end(estimator=self, X=X, y=y, reconstruction_attributes=self._state)
         return self

@@ -6,7 +6,7 @@ What JSON has is itself; anything else is an object of one entry, whose name is 
 import dataclasses
 import pathlib
 from collections import OrderedDict
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -217,6 +217,8 @@ class Decoder:
         Names of components that are written in full now.
     device : str
         Where generators live; one of another kind of device starts from its seed.
+    living : sequence of torch.Generator
+        Generators that are there already and are wound to where the first ones stood.
     """
 
     def __init__(
@@ -228,11 +230,12 @@ class Decoder:
         given: Mapping[str, Any] | None = None,
         names: Mapping[tuple[str, str], str] | None = None,
         device: str = "cpu",
+        living: Sequence[torch.Generator] = (),
     ) -> None:
         self.tensors, self.given, self.names = tensors, dict(given or {}), dict(names or {})
         self.records = {record.__name__: record for record in records}
         self.states = list(generators)
-        self.generators = [torch.Generator(device) for _ in self.states]
+        self.generators = [*living, *(torch.Generator(device) for _ in self.states[len(living) :])]
         self.wind_generators()
 
     def wind_generators(self) -> None:
