@@ -19,6 +19,7 @@ __all__ = ["Fingerprint"]
 # what changes what is printed or where it is written; the seed is in the generator
 IRRELEVANT = frozenset({"verbose", "checkpoint", "random_state", "warm_start"})
 LIBRARIES = ("torch", "sklearn", "skorch", "numpy", "builtins", "abc")  # covered by their version
+SCALARS = (bool, int, float, complex, str, bytes)
 
 
 class Fingerprint:
@@ -74,7 +75,7 @@ class Fingerprint:
         records = list(components_of(estimator))
         self.add_state([type(estimator).__qualname__, words, records, versions()], encode.tensors)
         for key in encode.given:
-            for part in _words_of(_own(estimator, key), set()):
+            for part in _words_of(_own(estimator, key), {}):
                 self.hash.update(part.encode())
         return not encode.given and all(record["plugin"] != "local" for record in records)
 
@@ -85,11 +86,18 @@ def _own(estimator: Any, key: str) -> Any:
     return getattr(value, "spec", value)
 
 
-def _words_of(value: Any, seen: set[int]) -> Iterator[str]:
-    """Yield what is known of an object of the user's: its code, what it closes over, its data."""
-    if id(value) in seen:
+def _words_of(value: Any, seen: dict[int, Any]) -> Iterator[str]:
+    """Yield what is known of an object of the user's: its code, what it closes over, its data.
+
+    What was met before is passed over, so that circles end; it is kept alive, since numbers of dead objects come again.
+    """
+    if value is None or isinstance(value, SCALARS):  # whether two equal ones are one object differs by process
+        yield f"{type(value).__name__} {value!r}"
         return
-    seen.add(id(value))
+    if id(value) in seen:
+        yield "again"
+        return
+    seen[id(value)] = value
     if isinstance(value, functools.partial):
         yield "partial"
         yield from _words_of((value.func, value.args, value.keywords), seen)
@@ -117,7 +125,7 @@ def _words_of(value: Any, seen: set[int]) -> Iterator[str]:
         yield from _words_of_data(value, seen)
 
 
-def _words_of_data(value: Any, seen: set[int]) -> Iterator[str]:
+def _words_of_data(value: Any, seen: dict[int, Any]) -> Iterator[str]:
     encode = Encoder()
     try:
         words = encode.encode(value, "")
@@ -126,7 +134,9 @@ def _words_of_data(value: Any, seen: set[int]) -> Iterator[str]:
         if isinstance(value, torch.nn.Module):
             yield from _words_of(dict(value.state_dict()), seen)
         if not isinstance(value, types.ModuleType):
-            yield from _words_of({k: v for k, v in vars(value).items()} if hasattr(value, "__dict__") else {}, seen)
+            held = vars(value).items() if hasattr(value, "__dict__") else ()
+            given = {name: part for name, part in held if not name.endswith("_")}  # the others it has learned
+            yield from _words_of(given, seen)
         return
     yield json.dumps(words)
     for tensor in encode.tensors.values():

@@ -22,6 +22,7 @@ from sklearnloss.estimators._base import NetEstimator, Rows, Watch, common_role,
 from sklearnloss.estimators._calibration import Calibration, ScoreMap
 from sklearnloss.estimators._classes import check_terms, count_outputs, fit_facts, label_facts
 from sklearnloss.estimators._decoding import ClassDecoder, LossLink
+from sklearnloss.estimators._export import ClassExport
 from sklearnloss.estimators._rows import BY_CLASS, check_row_facts
 from sklearnloss.estimators._targets import ClassTargets
 from sklearnloss.exceptions import FactError, SklearnLossError, TaskError
@@ -71,7 +72,7 @@ def _has_probabilities(estimator: "LossClassifier") -> bool:
     )
 
 
-class LossClassifier(ClassifierMixin, NetEstimator):  # type: ignore[misc]
+class LossClassifier(ClassifierMixin, ClassExport, NetEstimator):  # type: ignore[misc]
     """A neural classifier whose loss is a hyperparameter.
 
     Parameters

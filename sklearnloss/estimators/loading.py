@@ -80,6 +80,8 @@ def load(
         names = dict(_names(content["components"]))
         _check_given(needed, given, path)
         return restored(cls, content, tensors, given=given, names=names, device=device)
+    except Warning:  # that a filter of the user's has made an error
+        raise
     except SklearnLossError as error:
         raise LoadError(f"{name}: {error}") from error
     except Exception as error:  # content that has a right checksum and was written by nobody
@@ -109,7 +111,8 @@ def _names(records: list[Mapping[str, Any]]) -> Iterator[tuple[tuple[str, str], 
     """See that every component is there; yield the names that have to be written in full now."""
     for record in records:
         kind, name, plugin = record["kind"], record["name"], record["plugin"]
-        _check_plugin(record)
+        if plugin != "local":
+            _check_plugin(record)
         full = f"{plugin}:{name}"
         try:
             component = registry.lookup(kind, full)
@@ -118,6 +121,13 @@ def _names(records: list[Mapping[str, Any]]) -> Iterator[tuple[tuple[str, str], 
         known = {parameter.name for parameter in component.parameters}
         if lost := sorted(set(record["params"]) - known):
             raise LoadError(_gone(record, f"parameter {lost[0]!r} of {kind} {name!r}"))
+        if plugin not in ("core", "local") and component.version != record["version"]:
+            warnings.warn(
+                f"the file was saved with {_titled(record)}, and here is version {component.version}; results may "
+                "differ",
+                PluginWarning,
+                stacklevel=3,
+            )
         given = record["given"]
         if given is not None and given != full and not _means(kind, given, component):
             yield (kind, given), full
@@ -130,22 +140,18 @@ def _means(kind: str, name: str, component: Any) -> bool:
         return False
 
 
+def _titled(record: Mapping[str, Any]) -> str:
+    return f"plugin {record['plugin']!r} ({record['distribution']} {record['version']})"
+
+
 def _check_plugin(record: Mapping[str, Any]) -> None:
-    plugin, distribution, version = record["plugin"], record["distribution"], record["version"]
-    if plugin == "local":
-        return
-    named = f"plugin {plugin!r} ({distribution} {version})"
-    found = next((p for p in registry.plugins() if p.name == plugin), None)
+    found = next((p for p in registry.plugins() if p.name == record["plugin"]), None)
     if found is None:
-        raise LoadError(f"this file needs {named}, which is not installed: pip install {distribution}")
-    if found.reason:
-        raise LoadError(f"this file needs {named}, which was not loaded: {found.reason}")
-    if plugin != "core" and found.version != version:
-        warnings.warn(
-            f"the file was saved with {named}, and here is version {found.version}; results may differ",
-            PluginWarning,
-            stacklevel=5,
+        raise LoadError(
+            f"this file needs {_titled(record)}, which is not installed: pip install {record['distribution']}"
         )
+    if found.reason:
+        raise LoadError(f"this file needs {_titled(record)}, which was not loaded: {found.reason}")
 
 
 def _gone(record: Mapping[str, Any], what: str) -> str:

@@ -49,7 +49,7 @@ def net_state(encode: Encoder, net: LossNet) -> dict[str, Any]:
         "frozen": [name for name, p in net.module_.named_parameters() if not p.requires_grad],
         "criterion": encode.encode(_tensors(net.criterion_), "criterion"),
         "losses": {
-            name: object_state(encode, part, f"loss.{name}") for name, part in _stateful(net.criterion_).items()
+            key: object_state(encode, part, type(part).__name__) for key, part in _stateful(net.criterion_).items()
         },
         "optimizer": encode.encode(net.optimizer_.state_dict(), "optimizer"),
         "mode": object_state(encode, net.mode, "mode"),
@@ -153,10 +153,10 @@ def _tensors(module: nn.Module) -> dict[str, Any]:
 
 
 def _stateful(criterion: Criterion) -> dict[str, nn.Module]:
-    """Return the modules that losses and reductions are made of, by their path."""
+    """Return the modules that losses and reductions are made of, by their place."""
     return {
-        f"{term.name}.{place}.{inner}": module
-        for term in criterion.terms
+        f"{number}.{place}.{inner}": module
+        for number, term in enumerate(criterion.terms)
         for place, part in (("modules_", getattr(term, "modules_", None)), ("reduction", term.reduction))
         if isinstance(part, nn.Module)
         for inner, module in part.named_modules()
