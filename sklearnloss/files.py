@@ -3,7 +3,7 @@
 import os
 import tempfile
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import BinaryIO
 
@@ -113,7 +113,10 @@ class Lock:
     def release(self) -> None:
         """Remove the file and let others have it; a second call does nothing."""
         if self.handle >= 0:
-            self.path.unlink(missing_ok=True)
+            with suppress(
+                OSError
+            ):  # before others can have it; Windows removes no open file, and the next takes it over
+                self.path.unlink()
             os.close(self.handle)
             self.handle = -1
 

@@ -8,6 +8,7 @@ import types
 from collections.abc import Iterator
 from typing import Any
 
+import numpy as np
 import torch
 
 from sklearnloss.estimators._saving import components_of, versions
@@ -53,6 +54,10 @@ class Fingerprint:
             for part in ("data", "indices", "indptr"):
                 self.add(f"{label}.{part}", getattr(value, part))
             value = value.shape
+        if isinstance(value, np.ndarray) and value.dtype.kind in "biuf":
+            self.hash.update(f"{label} {value.dtype} {value.shape}".encode())
+            self.hash.update(np.ascontiguousarray(value).reshape(-1).view(np.uint8).data)
+            return
         encode = Encoder()
         try:
             words = encode.encode(value, label)

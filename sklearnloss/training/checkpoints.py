@@ -115,6 +115,7 @@ def running_state(encode: Encoder, net: LossNet, batches: Batches, device: str) 
             "epoch": batches.epoch,
             "sampler": object_state(encode, batches.sampler, "sampler"),
             "mixup": object_state(encode, batches.mixup, "mixup"),
+            "views": [object_state(encode, view, f"view.{number}") for number, view in enumerate(batches.views)],
         },
         "net": net_state(encode, net),
         "callbacks": callbacks,
@@ -122,15 +123,17 @@ def running_state(encode: Encoder, net: LossNet, batches: Batches, device: str) 
     }
 
 
-def load_running(state: Mapping[str, Any], decode: Decoder, net: LossNet, batches: Batches, device: str) -> None:
+def load_running(running: Mapping[str, Any], decode: Decoder, net: LossNet, batches: Batches, device: str) -> None:
     """Bring a fit that was set up in the same way to a state."""
-    kept = state["batches"]
+    kept = running["batches"]
     batches.rng, batches.torch_rng = decode.decode(kept["rng"]), decode.decode(kept["torch_rng"])
     batches.epoch = kept["epoch"]
     load_object(batches.sampler, kept["sampler"], decode)
     load_object(batches.mixup, kept["mixup"], decode)
-    load_net(net, state["net"], decode)
+    for view, state in zip(batches.views, kept["views"], strict=True):
+        load_object(view, state, decode)
+    load_net(net, running["net"], decode)
     for name, callback in net.callbacks_:
-        load_object(callback, state["callbacks"][name], decode)
-    set_random_states(decode.decode(state["random"]), device)
+        load_object(callback, running["callbacks"][name], decode)
+    set_random_states(decode.decode(running["random"]), device)
     decode.wind_generators()
