@@ -12,13 +12,15 @@
     ├── TaskError             (ValueError)  a component of another task or role
     ├── ModuleError           (ValueError)  a user's module that does not fit
     ├── DataError             (ValueError)  a table or a target that cannot be used
+    ├── SaveError             (ValueError)  an estimator that could not be restored from a file
     ├── LoadError             (ValueError)  a saved file that cannot be read back
     ├── OutputError           (OSError)     a file that could not be written
     └── TrainingError         (RuntimeError)
         └── NonFiniteLossError              the loss left the numbers; the last good weights were kept
     ComparisonInterrupted     (KeyboardInterrupt)  a comparison that was broken off; it holds what was finished
     SklearnLossWarning        (UserWarning)
-    ├── PluginWarning                       a plugin that was not loaded
+    ├── PluginWarning                       a plugin that was not loaded, or is another version
+    ├── CheckpointWarning                   a checkpoint that could not be read or written
     └── DataWarning                         data that will not do what the user expects
 
 Every message says who, what is wrong, what was given, what is allowed and what to do.
@@ -30,6 +32,7 @@ from typing import Any
 
 __all__ = [
     "AmbiguousNameError",
+    "CheckpointWarning",
     "ComparisonInterrupted",
     "ComponentError",
     "DataError",
@@ -42,6 +45,7 @@ __all__ = [
     "OutputError",
     "ParameterError",
     "PluginWarning",
+    "SaveError",
     "SklearnLossError",
     "SklearnLossWarning",
     "TaskError",
@@ -92,6 +96,10 @@ class DataError(SklearnLossError, ValueError):
     """A table, or its target, cannot be used."""
 
 
+class SaveError(SklearnLossError, ValueError):
+    """An estimator holds something that could not be restored from a file."""
+
+
 class LoadError(SklearnLossError, ValueError):
     """A saved file is damaged, foreign, or needs something that is not there."""
 
@@ -129,7 +137,11 @@ class SklearnLossWarning(UserWarning):
 
 
 class PluginWarning(SklearnLossWarning):
-    """A plugin was not loaded; everything else works."""
+    """A plugin was not loaded, or is another version than the one a file was saved with; everything else works."""
+
+
+class CheckpointWarning(SklearnLossWarning):
+    """A checkpoint could not be read or written; training goes on."""
 
 
 class DataWarning(SklearnLossWarning):

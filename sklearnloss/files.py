@@ -3,13 +3,18 @@
 import os
 import tempfile
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import BinaryIO
 
 from sklearnloss.exceptions import OutputError
 
-__all__ = ["explained", "make_folder", "write_atomically"]
+try:
+    import fcntl
+except ImportError:  # Windows
+    fcntl = None  # type: ignore[assignment]
+
+__all__ = ["Lock", "explained", "make_folder", "write_atomically"]
 
 
 def write_atomically(path: str | os.PathLike[str], content: bytes | Callable[[BinaryIO], object]) -> None:
@@ -68,6 +73,67 @@ def make_folder(path: str | os.PathLike[str]) -> Path:
     with explained(folder):
         folder.mkdir(parents=True, exist_ok=True)
     return folder
+
+
+class Lock:
+    """A file by which one fit, of any process or thread, says that another file is its own.
+
+    The system frees it when the process ends, however it ends. Where a file system knows no locks (or on Windows)
+    there is always one to be had.
+
+    Parameters
+    ----------
+    path : Path
+        The lock's own file, which is removed on release.
+
+    Raises
+    ------
+    BlockingIOError
+        If somebody holds it.
+    OutputError
+        If the file cannot be made.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self.handle = -1
+        while self.handle < 0:
+            with explained(path):
+                handle = os.open(path, os.O_CREAT | os.O_RDWR, 0o666)
+            try:
+                _take(handle)
+                if os.path.samestat(os.fstat(handle), os.stat(path)):
+                    self.handle = handle
+            except FileNotFoundError:  # its last holder has removed it since
+                pass
+            finally:
+                if self.handle < 0:
+                    os.close(handle)
+
+    def release(self) -> None:
+        """Remove the file and let others have it; a second call does nothing."""
+        if self.handle >= 0:
+            with suppress(
+                OSError
+            ):  # before others can have it; Windows removes no open file, and the next takes it over
+                self.path.unlink()
+            os.close(self.handle)
+            self.handle = -1
+
+    def __del__(self) -> None:
+        if getattr(self, "handle", -1) >= 0:
+            self.release()
+
+
+def _take(handle: int) -> None:
+    if fcntl is None:
+        return
+    try:
+        fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        raise
+    except OSError:  # a file system without locks
+        return
 
 
 @contextmanager

@@ -28,8 +28,8 @@ from sklearnloss.facts import FACTS, ROLES
 
 __all__ = [
     "SPECS", "Calibrator", "Callback", "Choice", "Diagnostic", "Distance", "Loss", "Metric", "Miner", "Mixup", "Mode",
-    "Optimizer", "Reduction", "Sampler", "Selection", "Spec", "Strategy", "Sum", "View", "choose", "choose_terms",
-    "promote",
+    "Optimizer", "Reduction", "Sampler", "Selection", "Spec", "Strategy", "Sum", "View", "as_spec", "choose",
+    "choose_terms", "named_terms", "promote",
 ]  # fmt: skip
 
 SpecLike = Any
@@ -64,6 +64,11 @@ class Choice:
                 "an estimator supplies them, a call on bare tensors takes them as keywords"
             )
         return self.component.obj(**needed, **self.params)
+
+    @property
+    def source(self) -> str:
+        """What is built, and from which hyperparameters: ``core:ldr({'lam': 2.0, ...})``."""
+        return f"{self.component.full_name}({self.all_params()})"
 
     def all_params(self) -> dict[str, Any]:
         """Return every hyperparameter with its value, the defaults included."""
@@ -472,10 +477,21 @@ def choose_terms(spec: SpecLike) -> dict[str, Choice]:
     >>> list(choose_terms(Loss("cross_entropy") + Loss("focal") + Loss("focal", gamma=1.0)))
     ['cross_entropy', 'focal', 'focal_2']
     """
+    return {name: term.choose() for name, term in named_terms(spec).items()}
+
+
+def named_terms(spec: SpecLike) -> dict[str, Loss]:
+    """Return a loss, or the terms of a `Sum`, by name.
+
+    Raises
+    ------
+    ComponentError
+        If the sum is empty.
+    """
     total = spec if isinstance(spec, Sum) else Sum([as_loss(spec)])
     if not total.terms:
         raise ComponentError("a Sum needs at least one term")
-    return {name: term.choose() for name, term in total.named().items()}
+    return total.named()
 
 
 def promote(kind: str, spec: SpecLike) -> Spec | Sum:

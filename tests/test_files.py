@@ -3,11 +3,13 @@
 import errno
 import os
 import stat
+import subprocess
+import sys
 
 import pytest
 
 from sklearnloss.exceptions import OutputError
-from sklearnloss.files import make_folder, write_atomically
+from sklearnloss.files import Lock, make_folder, write_atomically
 
 
 def test_bytes_and_a_writer_both_arrive(tmp_path):
@@ -71,3 +73,56 @@ def test_permissions_are_those_of_any_new_file_and_are_kept(tmp_path):
     (tmp_path / "a").chmod(0o600)
     write_atomically(tmp_path / "a", b"more")
     assert stat.S_IMODE((tmp_path / "a").stat().st_mode) == 0o600
+
+
+posix = pytest.mark.skipif(os.name != "posix", reason="locks of POSIX")
+
+
+@posix
+def test_a_lock_is_had_once_and_again_after_its_release(tmp_path):
+    lock = Lock(tmp_path / "a.lock")
+    with pytest.raises(BlockingIOError):
+        Lock(tmp_path / "a.lock")
+    lock.release()
+    assert list(tmp_path.iterdir()) == []
+    again = Lock(tmp_path / "a.lock")
+    lock.release()  # its own, not the other's
+    assert [p.name for p in tmp_path.iterdir()] == ["a.lock"]
+    again.release()
+
+
+@posix
+def test_a_lock_that_nobody_holds_on_to_is_free(tmp_path):
+    lock = Lock(tmp_path / "a.lock")
+    del lock
+    Lock(tmp_path / "a.lock").release()
+
+
+@posix
+def test_the_lock_of_a_killed_process_is_free(tmp_path):
+    code = (
+        "import os, signal, sys; from pathlib import Path; from sklearnloss.files import Lock\n"
+        "lock = Lock(Path(sys.argv[1])); os.kill(os.getpid(), signal.SIGKILL)"
+    )
+    done = subprocess.run([sys.executable, "-c", code, tmp_path / "a.lock"])
+    assert done.returncode == -9
+    assert [p.name for p in tmp_path.iterdir()] == ["a.lock"]
+    Lock(tmp_path / "a.lock").release()
+
+
+@posix
+def test_a_file_system_without_locks_lets_everybody_pass(tmp_path, monkeypatch):
+    import fcntl
+
+    def none(handle, how):
+        raise OSError(errno.ENOLCK, os.strerror(errno.ENOLCK))
+
+    monkeypatch.setattr(fcntl, "flock", none)
+    first, second = Lock(tmp_path / "a.lock"), Lock(tmp_path / "a.lock")
+    first.release()
+    second.release()
+
+
+def test_a_lock_in_a_folder_that_is_not_there_is_an_error(tmp_path):
+    with pytest.raises(OutputError, match="No such file or directory"):
+        Lock(tmp_path / "nowhere" / "a.lock")

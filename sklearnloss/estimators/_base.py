@@ -12,7 +12,9 @@ from skorch.callbacks import Callback, EpochScoring
 
 from sklearnloss.component import Component
 from sklearnloss.estimators._params import SpecParams
+from sklearnloss.estimators._progress import Progress
 from sklearnloss.estimators._rows import RowFacts
+from sklearnloss.estimators._saving import Saving
 from sklearnloss.exceptions import MissingFactError, TaskError
 from sklearnloss.facts import FACTS
 from sklearnloss.spec import Choice, choose, choose_terms
@@ -132,12 +134,22 @@ class Watch:
         y: Any,
         context: Any,
         score: Callable[[], float] | None,
+        progress: Progress | None = None,
     ) -> None:
         self.estimator, self.epochs, self.X, self.y = estimator, epochs, X, y
-        self.context, self.score = context, score
+        self.context, self.score, self.progress = context, score, progress
         self.task: Any = None
         self.best, self.waited = -np.inf, 0
         self.best_state: list[torch.Tensor] | None = None
+
+    def begin(self, net: LossNet, batches: Batches) -> int:
+        """Go on from the checkpoint, if there is one; return the number of epochs done."""
+        return 0 if self.progress is None else self.progress.begin(self, net, batches)
+
+    def end_epoch(self, net: LossNet, batches: Batches, *, done: int, last: bool) -> None:
+        """Write the checkpoint."""
+        if self.progress is not None:
+            self.progress.end_epoch(self, net, batches, done=done, last=last)
 
     def before_epoch(self, net: LossNet) -> None:
         """Open the epoch's task."""
@@ -182,7 +194,7 @@ class Watch:
                 now.copy_(kept)
 
 
-class NetEstimator(SpecParams, RowFacts, CallbackSupportMixin, BaseEstimator):  # type: ignore[misc]
+class NetEstimator(SpecParams, RowFacts, Saving, CallbackSupportMixin, BaseEstimator):  # type: ignore[misc]
     """Base of the estimators that hold a net."""
 
     _spec_kinds: ClassVar[dict[str, str]] = {
@@ -227,6 +239,15 @@ class NetEstimator(SpecParams, RowFacts, CallbackSupportMixin, BaseEstimator):  
             self._rng = np.random.default_rng(state)
         return self._rng
 
+    def _progress(
+        self, rows: Rows, rng: np.random.Generator, *, epochs: int, resume: bool, **more: Any
+    ) -> Progress | None:
+        """Return the checkpoint of this fit; a fit that goes on has its generator wound back to its start."""
+        if self.checkpoint is None:
+            return None
+        data = {"X": rows.X, "y": rows.y, "train": rows.train, "weights": rows.weights, "facts": dict(rows.facts)}
+        return Progress(self, {**data, "epochs": epochs, "device": self._device(), **more}, rng, resume=resume)
+
     # -- binding ------------------------------------------------------------------------------------------------------
 
     def _bind(
@@ -242,27 +263,47 @@ class NetEstimator(SpecParams, RowFacts, CallbackSupportMixin, BaseEstimator):  
         supplied = {*NET_FACTS, *rows.facts, *network.head_facts}
         if rows.weights is not None:
             supplied |= {"sample_weight"}
+        return Criterion(
+            [
+                self._bind_term(
+                    name,
+                    term,
+                    supplied=supplied,
+                    fit_facts=fit_facts,
+                    by_label=by_label if term.component.role == "scores" else (),
+                    weighted=rows.weights is not None,
+                )
+                for name, term in terms.items()
+            ]
+        )
+
+    def _bind_term(
+        self,
+        name: str,
+        term: Choice,
+        *,
+        supplied: set[str],
+        fit_facts: Mapping[str, Any],
+        by_label: Sequence[Mapping[str, Any]],
+        weighted: bool,
+    ) -> Term:
         choice = choose("reduction", self.reduction)
         for need in choice.component.needs:
             if need not in supplied:
                 raise MissingFactError(missing_fact(choice.component.title, need, type(self).__name__))
-        bound = [
-            Term(
-                name,
-                term,
-                fit_facts=fit_facts,
-                supplied=supplied,
-                reduction=choice.build(fit_facts),
-                reduction_facts=tuple(n for n in choice.component.facts if n in supplied),
-                reduction_from=f"{choice.component.full_name}({choice.all_params()})",
-                plain_mean=choice.component.full_name == "core:mean",
-                by_label=by_label if term.component.role == "scores" else (),
-                weighted=rows.weights is not None,
-                who=type(self).__name__,
-            )
-            for name, term in terms.items()
-        ]
-        return Criterion(bound)
+        return Term(
+            name,
+            term,
+            fit_facts=fit_facts,
+            supplied=supplied,
+            reduction=choice.build(fit_facts),
+            reduction_facts=tuple(n for n in choice.component.facts if n in supplied),
+            reduction_from=choice.source,
+            plain_mean=choice.component.full_name == "core:mean",
+            by_label=by_label,
+            weighted=weighted,
+            who=type(self).__name__,
+        )
 
     def _make_net(self, network: Any, criterion: Criterion) -> LossNet:
         optimizer = choose("optimizer", self.optimizer)

@@ -4,6 +4,7 @@ from dataclasses import dataclass
 from typing import Any, Self
 
 import numpy as np
+import torch
 
 from sklearnloss.spec import Choice
 
@@ -64,6 +65,10 @@ class Calibration:
             columns = [m.predict_proba(scores[:, [j]])[:, 1] for j, m in enumerate(self.maps)]
             return np.stack(columns, axis=1)
         return self.maps[0].predict_proba(scores.reshape(len(scores), -1))
+
+    def on_tensors(self, scores: torch.Tensor) -> torch.Tensor:
+        """Return probabilities (n, k) from scores (n,) or (n, k), on the CPU."""
+        return torch.from_numpy(np.ascontiguousarray(self.predict_proba(scores.numpy())))
 
 
 def _fit_one(choice: Choice, scores: np.ndarray, y: np.ndarray, classes: np.ndarray, weights: np.ndarray | None) -> Any:

@@ -4,6 +4,7 @@ import functools
 import inspect
 from collections.abc import Callable, Mapping, Sequence
 from numbers import Integral, Real
+from os import PathLike
 from typing import Any, ClassVar, Self
 
 import numpy as np
@@ -20,6 +21,8 @@ from sklearn.utils.validation import _check_sample_weight, check_is_fitted, vali
 from sklearnloss.estimators._base import NetEstimator, Rows, Watch, common_role, with_callbacks
 from sklearnloss.estimators._calibration import Calibration
 from sklearnloss.estimators._classes import check_terms, count_outputs, fit_facts, label_facts
+from sklearnloss.estimators._decoding import ClassDecoder, LossLink
+from sklearnloss.estimators._export import ClassExport
 from sklearnloss.estimators._rows import BY_CLASS, check_row_facts
 from sklearnloss.estimators._targets import ClassTargets
 from sklearnloss.exceptions import FactError, SklearnLossError, TaskError
@@ -42,7 +45,7 @@ def _link(estimator: "LossClassifier") -> Link:
     name, choice = estimator._head_term()
     link = choice.component.prediction_link
     if isinstance(link, str) and link not in LINKS:
-        return Link(lambda output: estimator.net_.criterion_.by_name[name].linked(link, output), probability=True)
+        return Link(LossLink(lambda: estimator.net_.criterion_.by_name[name], link), probability=True)
     known = LINKS[link] if isinstance(link, str) else Link(link, probability=True)
     values = choice.all_params() | getattr(estimator, "_kept_facts", {})
     named = {n: values[n] for n in _keywords(known.function) if n in values}
@@ -68,7 +71,7 @@ def _has_probabilities(estimator: "LossClassifier") -> bool:
     )
 
 
-class LossClassifier(ClassifierMixin, NetEstimator):  # type: ignore[misc]
+class LossClassifier(ClassifierMixin, ClassExport, NetEstimator):  # type: ignore[misc]
     """A neural classifier whose loss is a hyperparameter.
 
     Parameters
@@ -126,8 +129,12 @@ class LossClassifier(ClassifierMixin, NetEstimator):  # type: ignore[misc]
     calibrate : str, class or Calibrator, default=None
         How scores of held-out rows become probabilities: ``"temperature"``, ``"sigmoid"``, ``"isotonic"``,
         ``"vector"``, ``"matrix"``, ... (``sklearnloss list calibrator``); one for each of several labels.
-    checkpoint : None, default=None
-        Reserved for a directory to go on from; only None is allowed.
+    checkpoint : str, path or None, default=None
+        A directory, made if need be, in which ``fit`` keeps its state after every epoch. If the process is killed, the
+        same ``fit`` goes on from the last finished epoch and ends with the same weights, to the bit. Its file is named
+        by parameters, data and versions, so other fits, and the candidates of a search, may use the same directory, and
+        whatever differs starts anew. The file of a finished fit stays, and the same fit takes its result again, if
+        ``random_state`` is a number and no parameter is code of yours; else it is removed.
     head : "auto" or callable, default="auto"
         ``head(in_features, n_outputs) -> nn.Module`` in place of the head that the loss's role asks for.
     warm_start : bool, default=False
@@ -193,7 +200,7 @@ class LossClassifier(ClassifierMixin, NetEstimator):  # type: ignore[misc]
         "scoring": [str, callable, None],
         "class_weight": [dict, list, StrOptions({"balanced"}), None],
         "class_order": ["array-like", None],
-        "checkpoint": [None],
+        "checkpoint": [str, PathLike, None],
         "head": [StrOptions({"auto"}), callable],
         "warm_start": ["boolean"],
         "device": [str],
@@ -205,6 +212,7 @@ class LossClassifier(ClassifierMixin, NetEstimator):  # type: ignore[misc]
     }
 
     _spec_kinds: ClassVar[dict[str, str]] = NetEstimator._spec_kinds | {"calibrate": "calibrator"}
+    _records: ClassVar[tuple[type, ...]] = (ClassTargets, Calibration)
 
     classes_: np.ndarray
     net_: LossNet
@@ -239,7 +247,7 @@ class LossClassifier(ClassifierMixin, NetEstimator):  # type: ignore[misc]
         class_weight: Any = None,
         class_order: Sequence[Any] | None = None,
         calibrate: Any = None,
-        checkpoint: None = None,
+        checkpoint: str | PathLike[str] | None = None,
         head: str | Callable[[int, int], torch.nn.Module] = "auto",
         warm_start: bool = False,
         device: str = "auto",
@@ -347,6 +355,8 @@ class LossClassifier(ClassifierMixin, NetEstimator):  # type: ignore[misc]
         for name, unsupported in (("early_stopping", self.early_stopping), ("calibrate", self.calibrate is not None)):
             if unsupported:
                 raise ValueError(f"partial_fit cannot hold rows out; leave {name} off")
+        if self.checkpoint is not None:
+            raise ValueError("checkpoint guards a fit of many epochs; between calls of partial_fit, use save and load")
         for component in (choice.component for choice in self._terms().values()):
             if counted := sorted({*component.facts, *component.fit_needs} & COUNTED):
                 raise TaskError(
@@ -384,6 +394,7 @@ class LossClassifier(ClassifierMixin, NetEstimator):  # type: ignore[misc]
         codes = targets.encode(y)
         facts = check_row_facts(row_facts, self._named_row_facts(), len(codes), type(self).__name__)
         rows = Rows(X, codes, np.arange(len(codes)), self._weights(X, y, sample_weight), self._by_code(facts))
+        progress = self._progress(rows, rng, epochs=epochs, resume=resume, classes=targets.classes, order=targets.order)
         held_out = self._hold_out(rows, rng)
         role = check_terms(terms, targets, ordered=self.class_order is not None)
         if resume:
@@ -394,7 +405,7 @@ class LossClassifier(ClassifierMixin, NetEstimator):  # type: ignore[misc]
         score = None
         if self.early_stopping:
             score = self._scorer(given, held_out["early_stopping"])
-        watch = Watch(self, epochs, X, y, context, score)
+        watch = Watch(self, epochs, X, y, context, score, progress)
         self.calibration_ = None
         self._run(self.net_, batches, watch, epochs=epochs, seed=int(rng.integers(2**62)))
         if calibrator is not None:
@@ -403,6 +414,8 @@ class LossClassifier(ClassifierMixin, NetEstimator):  # type: ignore[misc]
             truth = codes if targets.kind == "multilabel" else y  # a sparse y is dense as codes
             weights = None if rows.weights is None else rows.weights[part]
             self.calibration_ = Calibration.fit(calibrator, outputs, truth[part], self.classes_, weights)
+        if progress is not None:
+            progress.finish()
         if context is not None:
             context.call_on_fit_task_end(estimator=self, X=X, y=y, reconstruction_attributes=self._state)
         return self
@@ -578,19 +591,17 @@ class LossClassifier(ClassifierMixin, NetEstimator):  # type: ignore[misc]
         """
         return self._decide(self._output(X))
 
+    def _decoder(self) -> ClassDecoder:
+        link, (role, width) = _link(self), self._role_and_width
+        # thresholds, and several proxies of a class, are no scores of classes before the link
+        other = role == "thresholds" or width not in (1, self._targets.n_classes)
+        linked = other or not link.probability
+        calibrated = None if self.calibration_ is None else self.calibration_.on_tensors
+        return ClassDecoder(self._targets, link.function, scores_linked=linked, calibrated=calibrated)
+
     @torch.inference_mode()
     def _decide(self, output: torch.Tensor) -> np.ndarray:
-        link, kind = _link(self), self._targets.kind
-        # thresholds, and several proxies of a class, are no scores of classes before the link
-        other = self._role_and_width[0] == "thresholds" or self._role_and_width[1] not in (1, self._targets.n_classes)
-        columns = (link.function(output) if other or not link.probability else output).numpy()
-        if kind == "multilabel":
-            return columns
-        if columns.ndim == 2 and columns.shape[1] > 1:
-            columns = self._targets.by_class(columns)
-        if kind == "binary" and columns.ndim == 2:
-            return columns[:, 0] if columns.shape[1] == 1 else columns[:, 1] - columns[:, 0]
-        return -columns if kind == "binary" and self._targets.order[0] == 1 else columns
+        return self._decoder().scores(output).numpy()
 
     @available_if(_has_probabilities)
     def predict_proba(self, X: Any) -> np.ndarray:
@@ -616,15 +627,7 @@ class LossClassifier(ClassifierMixin, NetEstimator):  # type: ignore[misc]
 
     @torch.inference_mode()
     def _probabilities(self, output: torch.Tensor) -> np.ndarray:
-        if self.calibration_ is not None:
-            return self.calibration_.predict_proba(self._decide(output))
-        columns = _link(self).function(output).numpy()
-        if self._targets.kind == "multilabel":
-            return columns
-        if columns.ndim == 1 or columns.shape[1] == 1:
-            columns = columns.reshape(-1, 1)
-            columns = np.hstack([1 - columns, columns])
-        return self._targets.by_class(columns)
+        return self._decoder().probabilities(output).numpy()
 
     def predict(self, X: Any) -> np.ndarray:
         """Return the class of each row, or its labels.
@@ -639,15 +642,9 @@ class LossClassifier(ClassifierMixin, NetEstimator):  # type: ignore[misc]
         array of shape (n,) or (n, n_labels)
         """
         output = self._output(X)
-        if self.calibration_ is not None:
-            scores, cut = self._probabilities(output), 0.5
-        else:
-            scores, cut = self._decide(output), 0.0
-        if self._targets.kind == "multilabel":
-            return (scores > cut).astype(np.int64)
-        if scores.ndim == 1:
-            return self.classes_[(scores > 0).astype(np.int64)]
-        return self.classes_[scores.argmax(axis=1)]
+        with torch.inference_mode():
+            labels = self._decoder().labels(output).numpy()
+        return labels if self._targets.kind == "multilabel" else self.classes_[labels]
 
     def __sklearn_tags__(self) -> Tags:
         tags = super().__sklearn_tags__()

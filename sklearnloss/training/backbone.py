@@ -13,7 +13,16 @@ from torch import Tensor, nn
 from sklearnloss.exceptions import ModuleError
 from sklearnloss.training.heads import CosineHead, HiddenHead, make_head
 
-__all__ = ["ACTIVATIONS", "Network", "Standardize", "as_tensor", "build_network", "moments", "row_chunks"]
+__all__ = [
+    "ACTIVATIONS",
+    "Network",
+    "Standardize",
+    "as_tensor",
+    "build_network",
+    "moments",
+    "row_chunks",
+    "user_module",
+]
 
 ACTIVATIONS: dict[str, type[nn.Module]] = {
     "relu": nn.ReLU,
@@ -52,10 +61,24 @@ class Network(nn.Module):
         From features to the output; ``nn.Identity`` for a complete module.
     squeeze : bool, default=False
         Whether a complete module's single column becomes (n,).
+    module_from : dict, default=None
+        What a user's class or factory could name; None if the backbone is the built-in perceptron.
+    head_from : (int, int), default=None
+        Widths of the features and of the output, with which a user's head was made; None if the head is built in.
     """
 
-    def __init__(self, backbone: nn.Module, head: nn.Module, *, complete: bool = False, squeeze: bool = False) -> None:
+    def __init__(
+        self,
+        backbone: nn.Module,
+        head: nn.Module,
+        *,
+        complete: bool = False,
+        squeeze: bool = False,
+        module_from: dict[str, Any] | None = None,
+        head_from: tuple[int, int] | None = None,
+    ) -> None:
         super().__init__()
+        self.module_from, self.head_from = module_from, head_from
         self.backbone = backbone
         self.head = head
         self.complete = complete
@@ -148,8 +171,9 @@ def build_network(
         if scaler is not None:
             mean, scale = (torch.as_tensor(part, dtype=dtype) for part in scaler)
             layers.insert(0, Standardize(mean, scale))
-        return Network(layers, _head(head, role, width, n_outputs)).to(dtype)
-    backbone, complete = _user_module(module, {**facts, "n_outputs": n_outputs})
+        return _with_head(layers, head, role, width, n_outputs).to(dtype)
+    made_with = {**facts, "n_outputs": n_outputs}
+    backbone, complete = user_module(module, made_with)
     backbone = backbone.to(dtype)
     output = _try(backbone, example)
     if complete:
@@ -159,20 +183,37 @@ def build_network(
                 f"module {_name(module)} takes n_outputs={n_outputs} and so must return {wanted[0]} for "
                 f"{len(example)} rows, but returned {tuple(output.shape)}"
             )
-        return Network(backbone, nn.Identity(), complete=True, squeeze=role == "scores" and n_outputs == 1)
+        squeeze = role == "scores" and n_outputs == 1
+        return Network(backbone, nn.Identity(), complete=True, squeeze=squeeze, module_from=made_with)
     if output.ndim != 2:
         raise ModuleError(
             f"module {_name(module)} must return features of shape (n, h), got {tuple(output.shape)} for "
             f"{len(example)} rows; end it with nn.Flatten(), or name n_outputs to make it complete"
         )
-    return Network(backbone, _head(head, role, output.shape[1], n_outputs)).to(dtype)
+    return _with_head(backbone, head, role, output.shape[1], n_outputs, module_from=made_with).to(dtype)
 
 
-def _head(head: Callable[..., nn.Module] | None, role: str, width: int, n_outputs: int) -> nn.Module:
-    return make_head(role, width, n_outputs) if head is None else head(width, n_outputs)
+def _with_head(
+    backbone: nn.Module,
+    head: Callable[..., nn.Module] | None,
+    role: str,
+    width: int,
+    n_outputs: int,
+    module_from: dict[str, Any] | None = None,
+) -> Network:
+    if head is None:
+        return Network(backbone, make_head(role, width, n_outputs), module_from=module_from)
+    return Network(backbone, head(width, n_outputs), module_from=module_from, head_from=(width, n_outputs))
 
 
-def _user_module(module: Any, facts: dict[str, Any]) -> tuple[nn.Module, bool]:
+def user_module(module: Any, facts: dict[str, Any]) -> tuple[nn.Module, bool]:
+    """Return what a user's instance, class or factory gives, and whether it is complete.
+
+    Raises
+    ------
+    ModuleError
+        If it gives no module.
+    """
     if isinstance(module, nn.Module):
         return copy.deepcopy(module), False
     if not callable(module):

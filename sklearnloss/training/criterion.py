@@ -78,6 +78,8 @@ class Term(nn.Module):
         self.name, self.coef = name, choice.coef
         self.title, self.role, self.unit = component.title, component.role, component.unit
         self.binary, self.labelwise = binary_target(component.role), len(by_label)
+        named = {*component.fit_needs, *component.needs, *component.wishes}
+        self.by_label = [{n: value for n, value in problem.items() if n in named} for problem in by_label]
         self.reduction, self.reduction_from, self.plain_mean = reduction, reduction_from, plain_mean
         self.reduction_facts = reduction_facts if component.unit in ("row", "anchor") else ()
         problems = by_label or (fit_facts,)

@@ -24,11 +24,17 @@ HEAD_FACTS = frozenset({"prototypes", "head_weight", "head_bias"})
 class Watcher(Protocol):
     """What an estimator does around each epoch."""
 
+    def begin(self, net: "LossNet", batches: Batches) -> int:
+        """Return how many epochs are done already, with net and batches as they were after them."""
+
     def before_epoch(self, net: "LossNet") -> None:
         """Prepare."""
 
     def after_epoch(self, net: "LossNet", row: dict[str, Any]) -> bool:
         """Look at the epoch's row of the history; return True to stop."""
+
+    def end_epoch(self, net: "LossNet", batches: Batches, *, done: int, last: bool) -> None:
+        """Keep what is needed to go on from here."""
 
 
 class Closure:
@@ -316,7 +322,10 @@ class LossNet(NeuralNet):  # type: ignore[misc]
     ) -> "LossNet":
         """Run the epochs."""
         total = self.max_epochs if epochs is None else epochs
-        for number in range(total):
+        first = 0 if watcher is None else watcher.begin(self, X)
+        if first:
+            self._remember()
+        for number in range(first, total):
             started = time.perf_counter()
             self._set_rates(number / max(1, total))
             if watcher is not None:
@@ -334,6 +343,8 @@ class LossNet(NeuralNet):  # type: ignore[misc]
                 self.notify("on_epoch_end", dataset_train=X, dataset_valid=None)
             except KeyboardInterrupt:  # how skorch's callbacks stop a training
                 stop = True
+            if watcher is not None:
+                watcher.end_epoch(self, X, done=number + 1, last=stop or number + 1 == total)
             if stop:
                 break
         return self

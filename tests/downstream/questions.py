@@ -10,7 +10,7 @@ def healthy():
     """Use a plugin's components in every way that users do."""
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always")
-        from sklearnloss import Loss, LossClassifier, components
+        from sklearnloss import Loss, LossClassifier, components, load
 
         LossClassifier(loss=Loss("acme_margin", margin=2.0), max_epochs=20, random_state=0)
         imported_early = os.path.exists(os.environ["ACME_TRACE"])
@@ -28,6 +28,7 @@ def healthy():
     mask = np.arange(len(y)) % 2 == 0
     wrong = np.where(mask, y, (y + 1) % 3)
     trusting = model.set_params(loss="cross_entropy").fit(X, wrong, mask=mask).score(X, y)  # no term names it
+    model.set_params(loss="acme_margin").fit(X, y).save("acme-model")
     masked = model.set_params(loss="acme_masked").fit(X, wrong, mask=mask.astype(float)).score(X, y)
     return {
         "found": found,
@@ -38,6 +39,7 @@ def healthy():
         "same_by_full_name": bool((short == full).all()),
         "grid": [float(s) for s in grid.cv_results_["mean_test_score"]],
         "sampler": model.set_params(loss="acme_margin", sampler="acme_turns").fit(X, y).score(X, y),
+        "loaded": bool((load("acme-model").decision_function(X) == short).all()),
         "masked": masked,
         "trusting": trusting,
         "without_mask": error(model.set_params(loss="acme_masked").fit, X, y),
@@ -62,7 +64,7 @@ def changed():
     """Look for a plugin that was uninstalled, and for a name that two plugins have."""
     import torch
 
-    from sklearnloss import Loss, components
+    from sklearnloss import Loss, components, load
     from sklearnloss.registry import plugins
 
     rows = torch.tensor([[2.0, 0.0, -1.0]]), torch.tensor([0])
@@ -70,6 +72,7 @@ def changed():
         "plugins": [p.name for p in plugins()],
         "losses": len(components("loss")),
         "acme": error(Loss("acme_margin").choose),
+        "load": error(load, "acme-model"),
         "ldr": error(Loss("ldr").choose),
         "core:ldr": Loss("core:ldr")(*rows).tolist(),
         "twin:ldr": Loss("twin:ldr")(*rows).tolist(),

@@ -102,6 +102,10 @@ def test_a_sampler_is_used_by_name(answers):
     assert answers["sampler"] > 0.9
 
 
+def test_a_model_with_its_loss_is_saved_and_loaded(answers):
+    assert answers["loaded"]
+
+
 def test_a_fact_of_its_own_reaches_its_loss_through_fit(answers):
     assert answers["masked"] > 0.9 > 0.7 > answers["trusting"]
 
@@ -146,7 +150,8 @@ def test_a_disabled_plugin_is_not_imported(environment, tmp_path):
     assert message.startswith("unknown loss 'acme_margin'")
 
 
-def test_installing_and_uninstalling_change_the_names(environment):
+def test_installing_and_uninstalling_change_the_names(environment, answers):
+    assert answers["loaded"]  # and left a file
     environment.pip("uninstall", "--yes", "acme-healthy")
     environment.install(HERE / "acme-twin")
     try:
@@ -158,6 +163,11 @@ def test_installing_and_uninstalling_change_the_names(environment):
     assert answers["acme"][0] == "UnknownNameError"
     assert answers["acme"][1].startswith("unknown loss 'acme_margin'")
     assert answers["acme"][1].endswith(f"({answers['losses']} are registered: sklearnloss list)")
+    assert answers["load"] == [
+        "LoadError",
+        "'acme-model': this file needs plugin 'acme' (acme-healthy 0.1.0), which is not installed: pip install "
+        "acme-healthy",
+    ]
     assert answers["ldr"] == [
         "AmbiguousNameError",
         "loss 'ldr' is ambiguous: core:ldr, twin:ldr; write the full name",

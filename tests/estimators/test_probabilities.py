@@ -241,7 +241,7 @@ def test_classes_in_another_order_change_no_column(quick, overlapping):
     np.testing.assert_array_equal(names[model.decision_function(X).argmax(1)], model.predict(X))
 
 
-@pytest.mark.parametrize("name", ["cross_entropy", "bce", unlinked, unlinked_binary])
+@pytest.mark.parametrize("name", ["cross_entropy", "bce", "asl", unlinked, unlinked_binary])
 @pytest.mark.parametrize("calibrate", [None, "sigmoid"])
 def test_two_classes_in_reverse_order_still_score_the_second_one(quick, two_blobs, name, calibrate):
     X, y = two_blobs
