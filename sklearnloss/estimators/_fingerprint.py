@@ -6,6 +6,7 @@ import inspect
 import json
 import types
 from collections.abc import Iterator
+from contextlib import suppress
 from typing import Any
 
 import numpy as np
@@ -19,7 +20,7 @@ __all__ = ["Fingerprint"]
 
 # what changes what is printed or where it is written; the seed is in the generator
 IRRELEVANT = frozenset({"verbose", "checkpoint", "random_state", "warm_start"})
-LIBRARIES = ("torch", "sklearn", "skorch", "numpy", "builtins", "abc")  # covered by their version
+LIBRARIES = ("sklearnloss", "torch", "sklearn", "skorch", "numpy", "builtins", "abc")  # covered by their version
 SCALARS = (bool, int, float, complex, str, bytes)
 
 
@@ -79,10 +80,12 @@ class Fingerprint:
         words = {n: encode.encode_parameter(n, v, estimator._spec_kinds.get(n)) for n, v in params.items()}
         records = list(components_of(estimator))
         self.add_state([type(estimator).__qualname__, words, records, versions()], encode.tensors)
-        for key in encode.given:
-            for part in _words_of(_own(estimator, key), {}):
-                self.hash.update(part.encode())
-        return not encode.given and all(record["plugin"] != "local" for record in records)
+        own = [_own(estimator, key) for key in encode.given]
+        if type(estimator).__module__.partition(".")[0] not in LIBRARIES:
+            own.append(type(estimator))
+        for part in _words_of(own, {}):
+            self.hash.update(part.encode())
+        return not own and all(record["plugin"] != "local" for record in records)
 
 
 def _own(estimator: Any, key: str) -> Any:
@@ -111,8 +114,7 @@ def _words_of(value: Any, seen: dict[int, Any]) -> Iterator[str]:
     elif isinstance(value, types.FunctionType):
         yield value.__qualname__
         yield from _words_of_code(value.__code__)
-        inside = [cell.cell_contents for cell in value.__closure__ or ()]
-        yield from _words_of((value.__defaults__, value.__kwdefaults__, inside), seen)
+        yield from _words_of((value.__defaults__, value.__kwdefaults__, _closed_over(value)), seen)
     elif isinstance(value, type):
         yield f"{value.__module__}.{value.__qualname__}"
         for cls in value.__mro__:
@@ -128,6 +130,14 @@ def _words_of(value: Any, seen: dict[int, Any]) -> Iterator[str]:
             yield from _words_of(part, seen)
     else:
         yield from _words_of_data(value, seen)
+
+
+def _closed_over(function: types.FunctionType) -> list[Any]:
+    found = []
+    for cell in function.__closure__ or ():
+        with suppress(ValueError):  # an empty cell
+            found.append(cell.cell_contents)
+    return found
 
 
 def _words_of_data(value: Any, seen: dict[int, Any]) -> Iterator[str]:

@@ -1,5 +1,6 @@
 """The state of a net: what it has learned and how far it has come, as JSON and tensors, and back into a net."""
 
+import functools
 import inspect
 import types
 from collections.abc import Mapping
@@ -10,7 +11,7 @@ from skorch.history import History
 from torch import Tensor, nn
 
 from sklearnloss.exceptions import LoadError
-from sklearnloss.training.codec import Decoder, Encoder
+from sklearnloss.training.codec import Decoder, Encoder, Unstorable
 from sklearnloss.training.criterion import Criterion
 from sklearnloss.training.net import LossNet
 
@@ -45,9 +46,9 @@ def net_state(encode: Encoder, net: LossNet) -> dict[str, Any]:
         If a loss, the optimizer or the mode keeps something that cannot be stored.
     """
     return {
-        "module": encode.encode(_tensors(net.module_), "module"),
+        "module": encode.encode(net.module_.state_dict(), "module"),
         "frozen": [name for name, p in net.module_.named_parameters() if not p.requires_grad],
-        "criterion": encode.encode(_tensors(net.criterion_), "criterion"),
+        "criterion": encode.encode(net.criterion_.state_dict(), "criterion"),
         "losses": {
             key: object_state(encode, part, type(part).__name__) for key, part in _stateful(net.criterion_).items()
         },
@@ -106,26 +107,27 @@ def object_state(encode: Encoder, thing: Any, path: str) -> Any:
     One with ``state_dict`` and ``load_state_dict``, other than a module, is asked for its state. A function has none,
     and attributes that are functions or classes belong to the code that makes the object.
     """
-    if thing is None or isinstance(thing, types.FunctionType | types.BuiltinFunctionType):
+    holder = _holder(thing)
+    if holder is None:
         return None
-    if callable(getattr(thing, "func", None)):  # a partial
-        return object_state(encode, thing.func, path)
-    if not isinstance(thing, nn.Module) and hasattr(thing, "load_state_dict"):
-        return {"state_dict": encode.encode(thing.state_dict(), path)}
-    return {"attributes": {name: encode.encode(value, f"{path}.{name}") for name, value in _attributes(thing).items()}}
+    if not isinstance(holder, nn.Module) and hasattr(holder, "load_state_dict"):
+        return {"state_dict": encode.encode(holder.state_dict(), path)}
+    if not hasattr(holder, "__dict__"):  # attributes in slots
+        raise Unstorable(path, holder)
+    attributes = {name: encode.encode(value, f"{path}.{name}") for name, value in _attributes(holder).items()}
+    return {"attributes": attributes}
 
 
 def load_object(thing: Any, state: Any, decode: Decoder) -> None:
     """Put the attributes of an object back."""
-    if state is None:
+    holder = _holder(thing)
+    if state is None or holder is None:
         return
     if "state_dict" in state:
-        thing.load_state_dict(decode.decode(state["state_dict"]))
+        holder.load_state_dict(decode.decode(state["state_dict"]))
         return
-    inner = getattr(thing, "func", None)
-    target = inner if callable(inner) else thing
     for name, value in state["attributes"].items():
-        vars(target)[name] = decode.decode(value)
+        vars(holder)[name] = decode.decode(value)
 
 
 def random_states(device: str) -> dict[str, Tensor]:
@@ -148,10 +150,6 @@ def _load_weights(module: nn.Module, weights: Mapping[str, Tensor], who: str) ->
     module.load_state_dict(dict(weights))
 
 
-def _tensors(module: nn.Module) -> dict[str, Any]:
-    return dict(module.state_dict())
-
-
 def _stateful(criterion: Criterion) -> dict[str, nn.Module]:
     """Return the modules that losses and reductions are made of, by their place."""
     return {
@@ -164,12 +162,20 @@ def _stateful(criterion: Criterion) -> dict[str, nn.Module]:
     }
 
 
+def _holder(thing: Any) -> Any:
+    """Return the object behind a partial or a bound method; None for a function, which has no state."""
+    if isinstance(thing, functools.partial):
+        return _holder(thing.func)
+    if isinstance(thing, types.MethodType):
+        return _holder(thing.__self__)
+    return None if inspect.isroutine(thing) or isinstance(thing, type) else thing
+
+
 def _attributes(thing: Any) -> dict[str, Any]:
     """Return what an object holds that is data."""
     skipped = OF_EVERY_MODULE if isinstance(thing, nn.Module) else frozenset[str]()
-    held = vars(thing) if hasattr(thing, "__dict__") else {}
     return {
         name: value
-        for name, value in held.items()
+        for name, value in vars(thing).items()
         if name not in skipped and (isinstance(value, nn.Module) or not (callable(value) or inspect.ismodule(value)))
     }

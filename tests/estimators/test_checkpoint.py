@@ -16,7 +16,7 @@ from skorch.callbacks import Callback, EarlyStopping, LRScheduler
 from torch import nn
 from torch.nn.functional import cross_entropy
 
-from sklearnloss import Loss, load, loss, mode
+from sklearnloss import Loss, LossClassifier, load, loss, mode
 from sklearnloss.estimators import _fingerprint
 from sklearnloss.exceptions import CheckpointWarning, LoadError, OutputError, SaveError
 from sklearnloss.training.archive import read_archive
@@ -445,6 +445,57 @@ def test_a_mode_with_a_state_dict_is_asked_for_it(quick, blobs, tmp_path, monkey
     (kept,) = (tensor for name, tensor in stored.items() if name.startswith("mode.weight"))
     again = quick(mode=Remembering, max_epochs=4, checkpoint=tmp_path).fit(*blobs)
     assert again.net_.mode.kept.weight.item() == pytest.approx(kept.item() + 2)  # one batch an epoch
+
+
+class Turns:
+    """A sampler that is a method of an object with state."""
+
+    def __init__(self):
+        self.turn = 0
+
+    def draw(self, y, *, batch_size, rng):
+        self.turn += 1
+        yield from np.array_split(np.roll(rng.permutation(len(y)), self.turn), -(-len(y) // batch_size))
+
+
+def test_a_sampler_with_state_goes_on_with_it(quick, overlapping, tmp_path, monkeypatch):
+    X, y = overlapping
+    whole = quick(sampler=Turns().draw, max_epochs=6).fit(X, y)
+    interrupted(monkeypatch, quick(sampler=Turns().draw, max_epochs=6, checkpoint=tmp_path), 3, X, y)
+    turns = Turns()
+    again = quick(sampler=turns.draw, max_epochs=6, checkpoint=tmp_path).fit(X, y)
+    assert turns.turn == 6
+    assert torch.equal(weights(whole), weights(again))
+
+
+@mode("slotted")
+class Slotted:
+    __slots__ = ("turn",)
+
+    def step(self, closure, optimizer):
+        optimizer.step(closure)
+
+
+def test_state_in_slots_is_refused_and_not_lost(quick, blobs, tmp_path):
+    with pytest.raises(SaveError, match=r"^checkpoint: mode is an instance of Slotted of .*, which cannot be stored"):
+        quick(mode=Slotted, checkpoint=tmp_path).fit(*blobs)
+
+
+class Tilted(LossClassifier):
+    """A subclass of a user's, whose code is known only in part."""
+
+    def _weights(self, X, y, sample_weight):
+        return np.linspace(1, 2, len(y))
+
+
+def test_a_subclass_of_the_users_goes_on_but_leaves_no_file(blobs, tmp_path, monkeypatch):
+    params = {"hidden_layer_sizes": (4,), "max_epochs": 4, "random_state": 0}
+    whole = Tilted(**params).fit(*blobs)
+    interrupted(monkeypatch, Tilted(**params, checkpoint=tmp_path), 2, *blobs)
+    assert done_in(tmp_path) == [2]
+    again = Tilted(**params, checkpoint=tmp_path).fit(*blobs)
+    assert torch.equal(weights(whole), weights(again))
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_partial_fit_has_no_use_for_a_checkpoint(quick, blobs, tmp_path):
