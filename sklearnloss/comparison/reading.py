@@ -16,7 +16,7 @@ from collections import Counter
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from itertools import pairwise
+from itertools import chain, pairwise
 from pathlib import Path
 from typing import IO, Any
 
@@ -256,25 +256,35 @@ def _check_lines(file: _TextFile, separator: str) -> list[str]:
     header: list[str] = []
     n_rows = 0
     with file.opened() as text:
-        rows = csv.reader(text, delimiter=separator, skipinitialspace=True)
-        line = 1
-        try:
-            for row in rows:
-                blank = not row or (len(row) == 1 and not row[0].strip())
-                if not blank and not header:
-                    header = row
-                elif not blank:
-                    n_rows += 1
-                    if len(row) != len(header):
-                        raise DataError(_ragged(name, line, row, header, separator))
-                line = rows.line_num + 1
-        except csv.Error as error:
-            raise DataError(f"{name!r}, line {line}: {error}; is a quotation mark left open?") from error
+        for line, row in _records(name, text, separator):
+            if not header:
+                header = row
+                continue
+            n_rows += 1
+            if len(row) != len(header):
+                raise DataError(_ragged(name, line, row, header, separator))
     names = [text.strip() or f"Unnamed: {j}" for j, text in enumerate(header)]
     _check_header(name, names)
     if not n_rows:
         raise DataError(f"{name!r} has a header of {len(names)} columns and no rows")
     return names
+
+
+def _records(name: str, lines: Iterator[str], separator: str) -> Iterator[tuple[int, list[str]]]:
+    """Return the number of the line on which each record begins, and its fields; blank lines are none."""
+    number = 1
+    for line in lines:
+        if '"' not in line:
+            if line.strip(" \r\n"):  # tabs alone are a row of missing values
+                yield number, line.rstrip("\r\n").split(separator)
+            number += 1
+            continue
+        quoted = csv.reader(chain([line], lines), delimiter=separator, skipinitialspace=True)
+        try:
+            yield number, next(quoted)  # as many lines as the quotation marks hold together
+        except csv.Error as error:
+            raise DataError(f"{name!r}, line {number}: {error}; is a quotation mark left open?") from error
+        number += quoted.line_num
 
 
 def _ragged(name: str, line: int, row: list[str], header: list[str], separator: str) -> str:

@@ -399,3 +399,14 @@ def test_groups_and_times_of_pandas_own_types_become_plain_arrays():
     frame["g"], frame["t"] = pd.Series([1, 1, 2, 2], dtype="Int64"), pd.Series([4, 3, 2, 1], dtype="int64[pyarrow]")
     table = load_table(frame, "y", group="g", time="t")
     assert (table.groups.dtype, table.times.dtype) == (np.int64, np.int64)
+
+
+def test_a_row_of_tabs_is_a_row_of_missing_values(tmp_path):
+    text = "a\tb\ty\n" + "".join(f"{i * 0.5}\t{i % 3}\t{i % 2}\n" for i in range(10)) + "\t\t\n"
+    with pytest.warns(DataWarning, match="left out 1 of 11 rows"):
+        assert load_table(written(tmp_path, text), "y").X.shape == (10, 2)
+
+
+def test_fields_in_quotation_marks_hold_separators_and_lines(tmp_path):
+    text = rows("a,b,y", lambda i: f'"x, ""{i % 4}""\nz",{i % 3},{i % 2}')
+    assert load_table(written(tmp_path, text), "y").X["a"].iloc[1] == 'x, "1"\nz'
