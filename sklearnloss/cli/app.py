@@ -17,6 +17,8 @@ from sklearnloss.exceptions import SklearnLossError, SklearnLossWarning
 
 __all__ = ["app"]
 
+EXTRA = 'pip install "sklearnloss['  # how the message of an import begins to say what is missing
+
 
 class Commands(TyperGroup):
     """Commands that say in one line what a user did wrong, or which plugin was not loaded."""
@@ -34,7 +36,9 @@ class Commands(TyperGroup):
         warnings.showwarning = show_one_line
         try:
             return super().invoke(ctx)
-        except SklearnLossError as error:
+        except (SklearnLossError, ImportError) as error:
+            if isinstance(error, ImportError) and EXTRA not in str(error):
+                raise
             typer.echo(f"error: {_joined(error)}", err=True)
             raise typer.Exit(2) from None
         finally:

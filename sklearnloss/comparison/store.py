@@ -7,19 +7,14 @@ import hashlib
 import json
 import os
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import Any
 
 import joblib
 import numpy as np
 
 from sklearnloss.comparison.fits import Record
 from sklearnloss.exceptions import LoadError
-from sklearnloss.files import explained, make_folder, write_atomically
-
-try:
-    import fcntl
-except ImportError:  # Windows
-    fcntl = None  # type: ignore[assignment]
+from sklearnloss.files import Lock, explained, make_folder, write_atomically
 
 __all__ = ["MemoryStore", "OtherComparisonError", "Store", "fingerprint"]
 
@@ -68,12 +63,18 @@ class Store(MemoryStore):
     def __init__(self, path: Path, identity: dict[str, Any]) -> None:
         super().__init__()
         self.path = make_folder(path)
-        self._claim(identity)
-        self._read()
+        try:
+            self.lock = Lock(self.path / ".lock")
+        except BlockingIOError:
+            raise LoadError(f"another process writes to folder {str(path)!r}; wait for it, or name another") from None
+        try:
+            self._claim(identity)
+            self._read()
+        except BaseException:
+            self.lock.release()
+            raise
         with explained(self.path / FITS):
             self.file = open(self.path / FITS, "ab")
-        _lock(self.file, self.path)
-        with explained(self.path / FITS):
             if self.torn:  # the process ended while it wrote: what it wrote of that line is no record
                 self.file.truncate(self.torn_at)
 
@@ -86,8 +87,9 @@ class Store(MemoryStore):
             os.fsync(self.file.fileno())
 
     def close(self) -> None:
-        """Close the file of records."""
+        """Close the file of records, and let others have the folder."""
         self.file.close()
+        self.lock.release()
 
     def _claim(self, identity: dict[str, Any]) -> None:
         """Write what is compared, or see that the folder holds the same."""
@@ -128,22 +130,6 @@ class Store(MemoryStore):
                 raise LoadError(
                     f"line {number} of {str(fits)!r} is damaged ({error}); delete it to do that fit again"
                 ) from None
-
-
-def _lock(file: BinaryIO, folder: Path) -> None:
-    """See that no other process writes into the folder; the system opens the lock when a process ends.
-
-    A lock of ``lockf`` is the process's own; one of ``flock`` would live on in the workers of a killed process.
-    """
-    if fcntl is None:
-        return
-    try:
-        fcntl.lockf(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except (BlockingIOError, PermissionError):
-        file.close()
-        raise LoadError(f"another process writes to folder {str(folder)!r}; wait for it, or name another") from None
-    except OSError:  # a file system without locks
-        return
 
 
 def fingerprint(*values: Any) -> str:

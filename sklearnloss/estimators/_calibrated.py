@@ -127,18 +127,12 @@ def _shares(columns: Tensor) -> Tensor:
 
 
 def interpolate(x: Tensor, knots: Tensor, values: Tensor) -> Tensor:
-    """Return the piecewise linear function through the knots (m,) at x (n,).
-
-    The interval is found by halving, in steps that do not depend on x: a search that `torch.export` and ONNX know.
-    """
+    """Return the piecewise linear function through the knots (m,) at x (n,), constant beyond them."""
     last = len(knots) - 1
     if last == 0:
         return values[0].expand(x.shape)
     x = x.clamp(knots[0], knots[last])
-    left = torch.zeros_like(x, dtype=torch.int64)  # (n,); the last knot that is not above x
-    for power in reversed(range(last.bit_length())):
-        tried = left + 2**power
-        fits = (tried < last) & (knots[tried.clamp(max=last)] <= x)
-        left = torch.where(fits, tried, left)
+    # the last knot that is not above x; torch's ONNX exporter knows bucketize, but not searchsorted
+    left = (torch.bucketize(x, knots, right=True) - 1).clamp(max=last - 1)  # (n,)
     slope = (values[left + 1] - values[left]) / (knots[left + 1] - knots[left])
     return values[left] + slope * (x - knots[left])
