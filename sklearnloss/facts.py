@@ -106,6 +106,7 @@ for _name, _about in {
     "y_train": "(N,) the encoded targets of all training rows",
     "generator": "a seeded torch.Generator that the component may keep",
     "batch_size": "rows of a batch, asked for by samplers",
+    "buffer_size": "rows that are best mixed at once where X is read from files, asked for by samplers",
 }.items():
     fact(_name, scope="fit", about=_about)
 
@@ -114,6 +115,7 @@ for _name, _about in {
     "X": "(n, d) the module's input",
     "features": "(n, h) the backbone's output",
     "index": "(n,) row numbers in the X given to fit",
+    "block": "(n,) number of the block that a row is read with, where X is read from files; asked for by samplers",
     "epoch": "epochs finished so far",
     "step": "optimiser steps taken so far",
     "prototypes": "(k * m, h) weight of a cosine head",

@@ -25,6 +25,7 @@ from sklearnloss.training.heads import head_kind
 from sklearnloss.training.net import LossNet
 from sklearnloss.training.schedules import schedule
 from sklearnloss.training.seeds import seeded
+from sklearnloss.training.sources import FileRows, Source
 
 try:
     from sklearn.callback import CallbackSupportMixin, with_callbacks
@@ -44,6 +45,7 @@ __all__ = ["NetEstimator", "Rows", "Watch", "common_role", "with_callbacks"]
 NET_FACTS = frozenset({"y", "X", "features", "index", "epoch", "step", "module", "rng"})
 # what samplers and mixups may name besides the facts that users give by row
 SAMPLER_FACTS = frozenset({"y", "X", "index", "epoch", "batch_size", "rng"})
+READING_FACTS = frozenset({"block", "buffer_size"})  # of rows that are read from files
 MIXUP_FACTS = frozenset({"y", "X", "index", "rng"})
 
 
@@ -245,7 +247,8 @@ class NetEstimator(SpecParams, RowFacts, Saving, CallbackSupportMixin, BaseEstim
         """Return the checkpoint of this fit; a fit that goes on has its generator wound back to its start."""
         if self.checkpoint is None:
             return None
-        data = {"X": rows.X, "y": rows.y, "train": rows.train, "weights": rows.weights, "facts": dict(rows.facts)}
+        X = rows.X.identity() if isinstance(rows.X, Source) else rows.X
+        data = {"X": X, "y": rows.y, "train": rows.train, "weights": rows.weights, "facts": dict(rows.facts)}
         return Progress(self, {**data, "epochs": epochs, "device": self._device(), **more}, rng, resume=resume)
 
     # -- binding ------------------------------------------------------------------------------------------------------
@@ -331,8 +334,10 @@ class NetEstimator(SpecParams, RowFacts, Saving, CallbackSupportMixin, BaseEstim
     def _make_batches(self, rows: Rows, terms: Mapping[str, Choice], net: LossNet, seed: int) -> Batches:
         """Put the rows on the device and choose the sampler: the user's, else the loss's wish, else shuffling."""
         device, dtype = self._device(), net.dtype
+        streamed = isinstance(rows.X, Source)
         flat = rows.y is None or rows.y.ndim == 1
-        wish = next((t.component.sampler for t in terms.values() if t.component.sampler and flat), "shuffle")
+        wish = next((t.component.sampler for t in terms.values() if t.component.sampler and flat), None)
+        wish = wish or (rows.X.order if streamed else "shuffle")
         chosen = choose("sampler", wish if self.sampler is None else self.sampler)
         mixup = None if self.mixup is None else choose("mixup", self.mixup)
         if mixup is not None:
@@ -342,9 +347,10 @@ class NetEstimator(SpecParams, RowFacts, Saving, CallbackSupportMixin, BaseEstim
         if weights is not None:
             tensors["sample_weight"] = torch.as_tensor(weights, dtype=dtype, device=device)
         on = chosen.component.role or "y"
-        facts = self._facts_of(chosen.component, {*SAMPLER_FACTS, *tensors})
+        reading = READING_FACTS if isinstance(rows.X, FileRows) else frozenset()
+        facts = self._facts_of(chosen.component, {*SAMPLER_FACTS, *reading, *tensors})
         mixed = () if mixup is None else self._facts_of(mixup.component, {*MIXUP_FACTS, *tensors})
-        X = rows.X if hasattr(rows.X, "toarray") else as_tensor(rows.X, dtype, device)
+        X = rows.X if streamed else as_tensor(rows.X, dtype, device)
         return Batches(
             X,
             None if rows.y is None else torch.as_tensor(rows.y, device=device),

@@ -12,15 +12,16 @@ import torch
 from sklearn.base import ClassifierMixin
 from sklearn.metrics import check_scoring
 from sklearn.model_selection import train_test_split
-from sklearn.utils import Tags, _safe_indexing
+from sklearn.utils import Tags
 from sklearn.utils._param_validation import Interval, StrOptions
 from sklearn.utils.class_weight import compute_sample_weight
 from sklearn.utils.metaestimators import available_if
-from sklearn.utils.validation import _check_sample_weight, check_is_fitted, validate_data
+from sklearn.utils.validation import _check_sample_weight, check_is_fitted
 
 from sklearnloss.estimators._base import NetEstimator, Rows, Watch, common_role, with_callbacks
 from sklearnloss.estimators._calibration import Calibration
 from sklearnloss.estimators._classes import check_terms, count_outputs, fit_facts, label_facts
+from sklearnloss.estimators._data import as_rows, check_fit, check_X, open_data, open_X, some_rows
 from sklearnloss.estimators._decoding import ClassDecoder, LossLink
 from sklearnloss.estimators._export import ClassExport
 from sklearnloss.estimators._rows import BY_CLASS, check_row_facts
@@ -91,7 +92,8 @@ class LossClassifier(ClassifierMixin, ClassExport, NetEstimator):  # type: ignor
     standardize : bool, default=True
         Whether the perceptron standardises its inputs; the moments are those of the training rows, with their weights.
     sampler : str, callable or Sampler, default=None
-        Which rows make a batch; None is the loss's wish, else ``"shuffle"``.
+        Which rows make a batch; None is the loss's wish, else ``"shuffle"``, or ``"shuffle_blocks"`` where X is read
+        from files piece by piece.
     mixup : str, callable or Mixup, default=None
         How rows are mixed; for losses made of independent rows.
     reduction : str, callable or Reduction, default="mean"
@@ -145,6 +147,12 @@ class LossClassifier(ClassifierMixin, ClassExport, NetEstimator):  # type: ignor
         ``"auto"`` is the dtype of X on a CPU and float32 elsewhere.
     compile : bool or str, default=False
         Whether to compile the network; a string is the backend.
+    memory_limit : int, str or None, default="1GB"
+        Bytes that X may take, such as ``"500MB"``, where it is a memory map or a path. What fits is read into memory;
+        of what does not, pieces are read from its files, and fit and predict take no more than this. None reads
+        everything into memory. An array is in memory already; y, row facts and the network come on top.
+    num_workers : int in [0, inf), default=0
+        Processes that read a torch Dataset; 0 reads in this one.
     callbacks : list or None, default=None
         skorch callbacks. scikit-learn's own are given to ``set_callbacks``.
     random_state : int, RandomState or None, default=None
@@ -206,6 +214,8 @@ class LossClassifier(ClassifierMixin, ClassExport, NetEstimator):  # type: ignor
         "device": [str],
         "precision": [StrOptions({"auto", "fp64", "fp32", "bf16"})],
         "compile": ["boolean", str],
+        "memory_limit": [Interval(Integral, 1, None, closed="left"), str, None],
+        "num_workers": [Interval(Integral, 0, None, closed="left")],
         "callbacks": [list, None],
         "random_state": ["random_state"],
         "verbose": ["verbose"],
@@ -253,6 +263,8 @@ class LossClassifier(ClassifierMixin, ClassExport, NetEstimator):  # type: ignor
         device: str = "auto",
         precision: str = "auto",
         compile: bool | str = False,
+        memory_limit: int | str | None = "1GB",
+        num_workers: int = 0,
         callbacks: list[Any] | None = None,
         random_state: Any = None,
         verbose: int = 0,
@@ -288,6 +300,8 @@ class LossClassifier(ClassifierMixin, ClassExport, NetEstimator):  # type: ignor
         self.device = device
         self.precision = precision
         self.compile = compile
+        self.memory_limit = memory_limit
+        self.num_workers = num_workers
         self.callbacks = callbacks
         self.random_state = random_state
         self.verbose = verbose
@@ -295,15 +309,19 @@ class LossClassifier(ClassifierMixin, ClassExport, NetEstimator):  # type: ignor
     # -- fit ----------------------------------------------------------------------------------------------------------
 
     @with_callbacks
-    def fit(self, X: Any, y: Any, sample_weight: Any = None, *, classes: Any = None, **row_facts: Any) -> Self:
+    def fit(self, X: Any, y: Any = None, sample_weight: Any = None, *, classes: Any = None, **row_facts: Any) -> Self:
         """Train on rows and their classes.
 
         Parameters
         ----------
-        X : array, DataFrame or CSR matrix of shape (n, d)
-            Rows; float32 and float64 keep their precision, a sparse matrix is made dense batch by batch.
-        y : array of shape (n,) or (n, n_labels)
-            Classes of any type, or zeros and ones for several labels.
+        X : array, DataFrame, CSR matrix, memory map, path or Dataset of n rows and d columns
+            Rows; float32 and float64 keep their precision, a sparse matrix is made dense batch by batch. A path is
+            that of a ``.npy`` file, a Parquet file, or a folder of Parquet files in the order of their names; it and a
+            memory map are read piece by piece if they are larger than ``memory_limit``. A torch Dataset of ``x`` or
+            ``(x, y)`` is read through a DataLoader.
+        y : array of shape (n,) or (n, n_labels), or str, default=None
+            Classes of any type, or zeros and ones for several labels. For Parquet it may be the name of the column;
+            for a Dataset of pairs None reads it, in one pass more.
         sample_weight : array of shape (n,), default=None
             Weights, not negative, not all zero.
         classes : array, default=None
@@ -329,17 +347,17 @@ class LossClassifier(ClassifierMixin, ClassExport, NetEstimator):  # type: ignor
         return self._fit(X, y, sample_weight, classes, row_facts, epochs=self.max_epochs, resume=resume)
 
     @with_callbacks
-    def partial_fit(self, X: Any, y: Any, sample_weight: Any = None, *, classes: Any = None, **row_facts: Any) -> Self:
+    def partial_fit(
+        self, X: Any, y: Any = None, sample_weight: Any = None, *, classes: Any = None, **row_facts: Any
+    ) -> Self:
         """Train for one epoch on these rows, from where the last call ended.
 
         The first call fixes the classes and the moments by which X is standardised.
 
         Parameters
         ----------
-        X : array, DataFrame or CSR matrix of shape (n, d)
-            Rows.
-        y : array of shape (n,) or (n, n_labels)
-            Classes.
+        X, y
+            As in `fit`.
         sample_weight : array of shape (n,), default=None
             Weights.
         classes : array, default=None
@@ -382,8 +400,8 @@ class LossClassifier(ClassifierMixin, ClassExport, NetEstimator):  # type: ignor
         terms = self._terms()
         calibrator = None if self.calibrate is None else choose("calibrator", self.calibrate)
         rng = self._seeds(reset=not resume)
-        given = X, y
-        X, y = self._check_rows(X, y, reset=not resume)
+        given = X, y = open_data(self, X, y, names=getattr(self, "feature_names_in_", None) if resume else None)
+        X, y = check_fit(self, X, y, reset=not resume)
         if context is not None:
             context.call_on_fit_task_begin(estimator=self, X=X, y=y)
         if resume:
@@ -393,7 +411,7 @@ class LossClassifier(ClassifierMixin, ClassExport, NetEstimator):  # type: ignor
         targets = self._targets
         codes = targets.encode(y)
         facts = check_row_facts(row_facts, self._named_row_facts(), len(codes), type(self).__name__)
-        rows = Rows(X, codes, np.arange(len(codes)), self._weights(X, y, sample_weight), self._by_code(facts))
+        rows = Rows(as_rows(X), codes, np.arange(len(codes)), self._weights(X, y, sample_weight), self._by_code(facts))
         progress = self._progress(rows, rng, epochs=epochs, resume=resume, classes=targets.classes, order=targets.order)
         held_out = self._hold_out(rows, rng)
         role = check_terms(terms, targets, ordered=self.class_order is not None)
@@ -410,7 +428,7 @@ class LossClassifier(ClassifierMixin, ClassExport, NetEstimator):  # type: ignor
         self._run(self.net_, batches, watch, epochs=epochs, seed=int(rng.integers(2**62)))
         if calibrator is not None:
             part = held_out["calibrate"]
-            outputs = self.decision_function(_safe_indexing(given[0], part))
+            outputs = self.decision_function(some_rows(given[0], part))
             truth = codes if targets.kind == "multilabel" else y  # a sparse y is dense as codes
             weights = None if rows.weights is None else rows.weights[part]
             self.calibration_ = Calibration.fit(calibrator, outputs, truth[part], self.classes_, weights)
@@ -419,11 +437,6 @@ class LossClassifier(ClassifierMixin, ClassExport, NetEstimator):  # type: ignor
         if context is not None:
             context.call_on_fit_task_end(estimator=self, X=X, y=y, reconstruction_attributes=self._state)
         return self
-
-    def _check_rows(self, X: Any, y: Any, *, reset: bool) -> tuple[Any, Any]:
-        return validate_data(
-            self, X, y, reset=reset, accept_sparse="csr", dtype=(np.float64, np.float32), order="C", multi_output=True
-        )
 
     def _weights(self, X: Any, y: Any, sample_weight: Any) -> np.ndarray | None:
         if sample_weight is None and self.class_weight is None:
@@ -465,11 +478,12 @@ class LossClassifier(ClassifierMixin, ClassExport, NetEstimator):  # type: ignor
                 rows.train, test_size=size, stratify=codes, random_state=int(rng.integers(2**31))
             )
             rows.train.sort()
+            parts[name].sort()
         return parts
 
     def _scorer(self, given: tuple[Any, Any], part: np.ndarray) -> Callable[[], float]:
         scorer = check_scoring(self, self.scoring)
-        X, y = _safe_indexing(given[0], part), _safe_indexing(given[1], part)
+        X, y = some_rows(given[0], part), some_rows(given[1], part)
         return lambda: float(scorer(self, X, y))
 
     # -- building -----------------------------------------------------------------------------------------------------
@@ -484,8 +498,7 @@ class LossClassifier(ClassifierMixin, ClassExport, NetEstimator):  # type: ignor
         """Make network, criterion and net."""
         targets, dtype = self._targets, self._dtype(rows.X)
         seed = int(rng.integers(2**62))
-        few = rows.X[rows.train[:2]]
-        example = as_tensor(few.toarray() if hasattr(few, "toarray") else few, dtype)
+        example = as_tensor(rows.X[rows.train[:2]], dtype)
         named = self._named_facts(terms)
         scaling = self.standardize and self.module is None
         scaler = moments(rows.X, rows.scaling_weights()) if scaling or "x_scale" in named else None
@@ -571,25 +584,25 @@ class LossClassifier(ClassifierMixin, ClassExport, NetEstimator):  # type: ignor
 
     # -- prediction ---------------------------------------------------------------------------------------------------
 
-    def _output(self, X: Any) -> torch.Tensor:
+    def _from_output(self, X: Any, finish: Callable[[torch.Tensor], np.ndarray]) -> np.ndarray:
+        """Return what a function makes of the head's output, chunk by chunk."""
         check_is_fitted(self)
-        X = validate_data(self, X, reset=False, accept_sparse="csr", dtype=(np.float64, np.float32))
-        return self.net_.predict_output(X)
+        return self.net_.map_output(as_rows(check_X(self, open_X(self, X))), finish)
 
     def decision_function(self, X: Any) -> np.ndarray:
         """Return the scores before the link.
 
         Parameters
         ----------
-        X : array, DataFrame or CSR matrix of shape (n, d)
-            Rows.
+        X : as in `fit`, of n rows and d columns
+            Rows; of Parquet the columns that were trained on are read.
 
         Returns
         -------
         array of shape (n,) or (n, k)
             For two classes one score, positive for ``classes_[1]``; else one per class or label.
         """
-        return self._decide(self._output(X))
+        return self._from_output(X, self._decide)
 
     def _decoder(self) -> ClassDecoder:
         link, (role, width) = _link(self), self._role_and_width
@@ -609,7 +622,7 @@ class LossClassifier(ClassifierMixin, ClassExport, NetEstimator):  # type: ignor
 
         Parameters
         ----------
-        X : array, DataFrame or CSR matrix of shape (n, d)
+        X : as in `fit`, of n rows and d columns
             Rows.
 
         Returns
@@ -617,7 +630,7 @@ class LossClassifier(ClassifierMixin, ClassExport, NetEstimator):  # type: ignor
         array of shape (n, k)
             Rows that sum to one; for several labels the probability of each.
         """
-        return self._probabilities(self._output(X))
+        return self._from_output(X, self._probabilities)
 
     @available_if(_has_probabilities)
     def predict_log_proba(self, X: Any) -> np.ndarray:
@@ -634,16 +647,32 @@ class LossClassifier(ClassifierMixin, ClassExport, NetEstimator):  # type: ignor
 
         Parameters
         ----------
-        X : array, DataFrame or CSR matrix of shape (n, d)
+        X : as in `fit`, of n rows and d columns
             Rows.
 
         Returns
         -------
         array of shape (n,) or (n, n_labels)
         """
-        output = self._output(X)
-        with torch.inference_mode():
-            labels = self._decoder().labels(output).numpy()
+        return self._from_output(X, self._choose)
+
+    def score(self, X: Any, y: Any = None, sample_weight: Any = None) -> float:
+        """Return the share of rows, or of rows of labels, that are predicted right.
+
+        Parameters
+        ----------
+        X, y
+            As in `fit`.
+        sample_weight : array of shape (n,), default=None
+            Weights.
+        """
+        X, y = open_data(self, X, y, names=getattr(self, "feature_names_in_", None))
+        return super().score(X, y, sample_weight)
+
+    @torch.inference_mode()
+    def _choose(self, output: torch.Tensor) -> np.ndarray:
+        """Return the classes of some rows."""
+        labels = self._decoder().labels(output).numpy()
         return labels if self._targets.kind == "multilabel" else self.classes_[labels]
 
     def __sklearn_tags__(self) -> Tags:

@@ -3,7 +3,7 @@
 import copy
 import inspect
 import warnings
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
@@ -12,6 +12,7 @@ from torch import Tensor, nn
 
 from sklearnloss.exceptions import ModuleError
 from sklearnloss.training.heads import CosineHead, HiddenHead, make_head
+from sklearnloss.training.sources import row_chunks
 
 __all__ = [
     "ACTIVATIONS",
@@ -20,7 +21,6 @@ __all__ = [
     "as_tensor",
     "build_network",
     "moments",
-    "row_chunks",
     "user_module",
 ]
 
@@ -255,34 +255,23 @@ def as_tensor(array: np.ndarray, dtype: torch.dtype, device: str = "cpu") -> Ten
         return torch.as_tensor(np.ascontiguousarray(array), dtype=dtype, device=device)
 
 
-def row_chunks(X: Any, elements: int = 1 << 19) -> Iterator[slice]:
-    """Yield slices of rows that hold about ``elements`` numbers each: two megabytes in float32, which a cache holds."""
-    rows = max(256, elements // max(1, int(np.prod(X.shape[1:]))))
-    for start in range(0, X.shape[0], rows):
-        yield slice(start, min(start + rows, X.shape[0]))
-
-
 def moments(X: Any, weights: np.ndarray | None) -> tuple[np.ndarray, np.ndarray]:
     """Return weighted mean and standard deviation of each column, chunk by chunk.
 
-    A constant column has the scale 1. X may be dense or CSR; only a chunk of it is made dense.
+    A constant column has the scale 1. X is an array or a source.
     """
     n, d = X.shape
     # products run in the precision of X, sums over chunks in float64
     weights = np.ones(n, X.dtype) if weights is None else np.asarray(weights).astype(X.dtype)
     mean, variance, total = np.zeros(d), np.zeros(d), weights.sum(dtype=np.float64)
-    for rows in row_chunks(X):
-        mean += weights[rows] @ _dense(X[rows])
+    for rows, part in row_chunks(X):
+        mean += weights[rows] @ part
     mean /= total
     centre = mean.astype(X.dtype)
-    for rows in row_chunks(X):
-        difference = _dense(X[rows]) - centre
+    for rows, part in row_chunks(X):
+        difference = part - centre
         variance += weights[rows] @ np.square(difference, out=difference)
     scale = np.sqrt(variance / total)
     # what rounding leaves of a constant column is not a scale
     constant = scale <= 10 * np.finfo(X.dtype).eps * np.abs(mean)
     return mean, np.where(constant, 1.0, scale)
-
-
-def _dense(X: Any) -> np.ndarray:
-    return X.toarray() if hasattr(X, "toarray") else X

@@ -1,4 +1,4 @@
-"""The batch stage: resident tensors, sampler, views, mixup. In-memory data takes no DataLoader."""
+"""The batch stage: rows of a resident tensor or of a source, sampler, views, mixup."""
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any
@@ -9,6 +9,8 @@ from torch import Tensor
 
 from sklearnloss.exceptions import TaskError, TrainingError
 from sklearnloss.facts import FACTS
+from sklearnloss.training.backbone import as_tensor
+from sklearnloss.training.sources import Source
 
 __all__ = ["Batch", "Batches", "check_mixup"]
 
@@ -20,8 +22,8 @@ class Batches:
 
     Parameters
     ----------
-    X : Tensor or CSR matrix
-        Resident on the device; a sparse matrix stays sparse, only a batch of it is made dense.
+    X : Tensor or Source
+        A tensor is resident on the device; of a source only the rows of a batch are moved there.
     y : Tensor or None
         Encoded targets; None stands for the row numbers.
     rows : mapping of str to Tensor
@@ -48,7 +50,7 @@ class Batches:
     views : sequence of callables
         None, or two: ``view(X, *, rng) -> X``.
     dtype : torch.dtype
-        Of the dense batches of a sparse X.
+        Of batches that come from a source.
     device : str
         Where batches go.
     """
@@ -72,11 +74,11 @@ class Batches:
         dtype: torch.dtype = torch.float32,
         device: str = "cpu",
     ) -> None:
-        self.X, self.rows = X, dict(rows)
-        self.sparse = not isinstance(X, Tensor)
+        self.X: Any = X
+        self.rows = dict(rows)
         self.y = torch.arange(X.shape[0], device=device) if y is None else y
         self.sampler, self.batch_size = sampler, batch_size
-        self.epoch = epoch
+        self.epoch, self.seed = epoch, seed
         self.mixup, self.mixup_facts, self.views = mixup, mixup_facts, views
         self.dtype, self.device = dtype, device
         self.rng = np.random.default_rng(seed)
@@ -89,8 +91,12 @@ class Batches:
 
     def _for_sampler(self, name: str) -> Any:
         """Return a fact of the rows that are drawn from, on the host."""
+        if name == "buffer_size":
+            return self.X.buffer_size
         known = {**self.rows, "y": self.y, "X": self.X, "index": torch.arange(len(self))}
-        values = known[name].cpu().numpy() if isinstance(known[name], Tensor) else known[name]
+        values = self.X.block if name == "block" else known[name]
+        values = values.whole if isinstance(values, Source) else values
+        values = values.cpu().numpy() if isinstance(values, Tensor) else values
         return values if self.drawn is None else values[self.drawn]
 
     def __len__(self) -> int:
@@ -101,20 +107,33 @@ class Batches:
         facts = self.sampler_facts | ({"epoch": self.epoch} if self.sampler_counts else {})
         batches = self.sampler(self.sampler_data, batch_size=self.batch_size, rng=self.rng, **facts)
         self.epoch += 1
-        for rows in batches:
-            if len(rows) == 0:
-                continue
-            index = torch.as_tensor(rows if self.drawn is None else self.drawn[rows], dtype=torch.int64)
+        numbers = (rows if self.drawn is None else self.drawn[rows] for rows in batches if len(rows))
+        for index, X in self._resident(numbers) if isinstance(self.X, Tensor) else self._streamed(numbers):
             self.last_rows.append(index)
-            yield self.batch(index.to(self.device))
+            yield self._batch(index, X)
         if not self.last_rows:
             raise TrainingError("the sampler gave no batch")
 
+    def _resident(self, numbers: Iterable[Any]) -> Iterator[tuple[Tensor, Tensor]]:
+        for rows in numbers:
+            index = torch.as_tensor(rows, dtype=torch.int64, device=self.device)
+            yield index, self.X.index_select(0, index)
+
+    def _streamed(self, numbers: Iterable[Any]) -> Iterator[tuple[Tensor, Tensor]]:
+        for rows, X in self.X.stream(map(np.asarray, numbers), seed=self.seed + self.epoch):
+            index = torch.as_tensor(rows, dtype=torch.int64, device=self.device)
+            yield index, as_tensor(X, self.dtype, self.device)
+
     def batch(self, index: Tensor) -> Batch:
         """Return the batch of these rows, with views and mixup applied."""
+        if isinstance(self.X, Tensor):
+            return self._batch(index, self.X.index_select(0, index))
+        return self._batch(index, as_tensor(self.X[index.cpu().numpy()], self.dtype, self.device))
+
+    def _batch(self, index: Tensor, X: Tensor) -> Batch:
         batch: Batch = {name: values.index_select(0, index) for name, values in self.rows.items()}
-        batch["X"] = self._dense_rows(index) if self.sparse else self.X.index_select(0, index)
-        batch["y"], batch["index"], batch["rng"] = self.y.index_select(0, index), index, self.torch_rng
+        batch["X"], batch["y"] = X, self.y.index_select(0, index)
+        batch["index"], batch["rng"] = index, self.torch_rng
         if self.views:
             batch = self._two_views(batch)
         if self.mixup is not None:
@@ -122,9 +141,6 @@ class Batches:
             X, y_a, y_b, lam = self.mixup(batch["X"], batch["y"], rng=self.torch_rng, **named)
             batch |= {"X": X, "y": y_a, "y_b": y_b, "lam": lam}
         return batch
-
-    def _dense_rows(self, index: Tensor) -> Tensor:
-        return torch.as_tensor(self.X[index.cpu().numpy()].toarray(), dtype=self.dtype, device=self.device)
 
     def _two_views(self, batch: Batch) -> Batch:
         """Return twice as many rows: the first view of each, then the second; one module call serves both."""

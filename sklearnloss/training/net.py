@@ -12,9 +12,10 @@ from skorch.callbacks import Callback
 from torch import Tensor, nn
 
 from sklearnloss.exceptions import NonFiniteLossError
-from sklearnloss.training.backbone import Network, as_tensor, row_chunks
+from sklearnloss.training.backbone import Network, as_tensor
 from sklearnloss.training.batches import Batch, Batches
 from sklearnloss.training.criterion import Criterion
+from sklearnloss.training.sources import row_chunks
 
 __all__ = ["Closure", "LossNet", "Watcher"]
 
@@ -432,16 +433,33 @@ class LossNet(NeuralNet):  # type: ignore[misc]
     # -- prediction ---------------------------------------------------------------------------------------------------
 
     def predict_output(self, X: Any) -> Tensor:
-        """Return the head's output for all rows, on the CPU, chunk by chunk and without a DataLoader."""
-        return torch.cat(list(self._output_chunks(X)))
+        """Return the head's output for all rows, on the CPU."""
+        return torch.from_numpy(self.map_output(X, lambda output: output.numpy()))
 
-    def _output_chunks(self, X: Any) -> Iterator[Tensor]:
+    def map_output(self, X: Any, finish: Callable[[Tensor], np.ndarray]) -> np.ndarray:
+        """Return what a function makes of the head's output, chunk by chunk, so that only the result is held whole.
+
+        Parameters
+        ----------
+        X : array or Source of shape (n, d)
+            Rows.
+        finish : callable
+            From the output of some rows, on the CPU, to an array with as many.
+        """
+        whole: np.ndarray | None = None
+        for rows, output in self._output_chunks(X):
+            part = finish(output)
+            if whole is None:
+                whole = np.empty((X.shape[0], *part.shape[1:]), part.dtype)
+            whole[rows] = part
+        assert whole is not None, "X has at least one row"
+        return whole
+
+    def _output_chunks(self, X: Any) -> Iterator[tuple[slice, Tensor]]:
         dtype = self.dtype
         self._set_training(False)
-        with torch.inference_mode():
-            for rows in row_chunks(X):
-                part = X[rows]
-                dense = part.toarray() if hasattr(part, "toarray") else part
-                with self._autocast():
-                    output = self.module_(as_tensor(dense, dtype, self.device))
-                yield (output.float() if self.autocast else output).cpu()
+        for rows, part in row_chunks(X):
+            with torch.inference_mode(), self._autocast():
+                output = self.module_(as_tensor(part, dtype, self.device))
+                output = (output.float() if self.autocast else output).cpu()
+            yield rows, output

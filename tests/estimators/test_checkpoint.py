@@ -8,17 +8,20 @@ import sys
 from pathlib import Path
 
 import numpy as np
+import pyarrow as pa
 import pytest
 import torch
-from scipy.sparse import csr_array
+from pyarrow import parquet
+from scipy.sparse import csr_array, csr_matrix
 from sklearn.model_selection import GridSearchCV
 from skorch.callbacks import Callback, EarlyStopping, LRScheduler
 from torch import nn
 from torch.nn.functional import cross_entropy
+from torch.utils.data import TensorDataset
 
 from sklearnloss import Loss, LossClassifier, load, loss, mode
 from sklearnloss.estimators import _fingerprint
-from sklearnloss.exceptions import CheckpointWarning, LoadError, OutputError, SaveError
+from sklearnloss.exceptions import CheckpointWarning, DataError, LoadError, OutputError, SaveError
 from sklearnloss.training.archive import read_archive
 from sklearnloss.training.checkpoints import Checkpoint
 from sklearnloss.training.net import LossNet
@@ -154,6 +157,47 @@ def test_a_fit_goes_on_from_the_last_finished_epoch(quick, overlapping, tmp_path
     assert all(torch.equal(a[k], b[k]) for a, b in averages for k in a)
     if setting == "calibrated":
         np.testing.assert_array_equal(whole.predict_proba(X), again.predict_proba(X))
+
+
+def kept_as(form, X, folder):
+    """Return rows as a CSR matrix, or from a file that is larger than the limit."""
+    if form == "CSR":
+        return csr_matrix(X)
+    if form == "npy":
+        np.save(folder / "X.npy", X)
+        return folder / "X.npy"
+    parquet.write_table(
+        pa.table({f"x{j}": X[:, j] for j in range(X.shape[1])}), folder / "X.parquet", row_group_size=20
+    )
+    return folder / "X.parquet"
+
+
+@pytest.mark.parametrize("form", ["CSR", "npy", "parquet"])
+def test_rows_that_are_sparse_or_read_from_files_go_on_too(quick, overlapping, tmp_path, monkeypatch, form):
+    X, y = kept_as(form, overlapping[0], tmp_path), overlapping[1]
+    params = {"max_epochs": 6, "memory_limit": 8 * 20 * overlapping[0].shape[1] * 16, "checkpoint": tmp_path / "kept"}
+    whole = quick(**{**params, "checkpoint": None}).fit(X, y)
+    interrupted(monkeypatch, quick(**params), 3, X, y)
+    seen = epochs_run(monkeypatch)
+    again = quick(**params).fit(X, y)
+    assert seen == [4, 5, 6]
+    assert torch.equal(weights(whole), weights(again))
+
+
+def test_a_file_that_was_written_anew_is_other_rows(quick, overlapping, tmp_path, monkeypatch):
+    X, y = kept_as("npy", overlapping[0], tmp_path), overlapping[1]
+    params = {"max_epochs": 4, "memory_limit": 2000, "checkpoint": tmp_path / "kept"}
+    interrupted(monkeypatch, quick(**params), 2, X, y)
+    kept_as("npy", overlapping[0] + 1, tmp_path)
+    seen = epochs_run(monkeypatch)
+    quick(**params).fit(X, y)
+    assert seen == [1, 2, 3, 4]
+
+
+def test_a_dataset_that_cannot_be_known_again_is_refused(quick, overlapping, tmp_path):
+    rows = TensorDataset(torch.from_numpy(overlapping[0]))
+    with pytest.raises(DataError, match="checkpoint needs rows that are known again in another process"):
+        quick(checkpoint=tmp_path / "kept").fit(rows, overlapping[1])
 
 
 def test_a_warm_start_that_is_interrupted_goes_on(quick, overlapping, tmp_path, monkeypatch):
