@@ -1,9 +1,10 @@
 """Fits that are killed: ``python killed.py FOLDER`` prints what became of them as JSON.
 
 Each attempt is a fork of this process, which has torch already, and is ended by SIGKILL at a random moment of its fit,
-from a timer that the attempt starts itself.
+by a timer that it starts itself in a random epoch.
 """
 
+import itertools
 import json
 import os
 import signal
@@ -44,7 +45,7 @@ def fit(setting, checkpoint, target):
     model.save(target)
 
 
-def attempt(setting, checkpoint, target, *, seed, delay=None):
+def attempt(setting, checkpoint, target, *, seed, kill=None):
     """Fit in a fork; return whether it ended by itself."""
     child = os.fork()
     if child:
@@ -56,23 +57,24 @@ def attempt(setting, checkpoint, target, *, seed, delay=None):
         warnings.simplefilter("error")
         fresh = np.random.default_rng
         np.random.default_rng = lambda given=None: fresh(seed if given is None else given)  # the system's seed
-        if delay is not None:
-            kill_after(delay)
+        if kill is not None:
+            kill_in(*kill)
         fit(setting, checkpoint, target)
         code = 0
     finally:
         os._exit(code)
 
 
-def kill_after(delay):
-    """Let this process be killed some time after the loop of epochs has begun."""
-    loop = LossNet.fit_loop
+def kill_in(epoch, delay):
+    """Let this process be killed some time after it has begun an epoch, counted from 1 for this attempt."""
+    run, begun = LossNet.run_single_epoch, itertools.count(1)
 
     def timed(net, *args, **kwargs):
-        threading.Timer(delay, os.kill, (os.getpid(), signal.SIGKILL)).start()
-        return loop(net, *args, **kwargs)
+        if next(begun) == epoch:
+            threading.Timer(delay, os.kill, (os.getpid(), signal.SIGKILL)).start()
+        return run(net, *args, **kwargs)
 
-    LossNet.fit_loop = timed
+    LossNet.run_single_epoch = timed
 
 
 def epochs_in(folder):
@@ -86,15 +88,13 @@ def story(setting, folder, draw):
     folder.mkdir()
     undisturbed, survived, checkpoint = folder / "undisturbed", folder / "survived", folder / "checkpoint"
     attempt(setting, None, undisturbed, seed=12345)
-    rows = read_archive(undisturbed)[0]["attributes"]["history_"]
-    whole = sum(dict(map(tuple, row["dict"]))["dur"] for row in rows)  # seconds
     done = []
     while len(done) < KILLS:
         seed = 12345 if not done or done[-1] == 0 else 999
-        if not attempt(setting, checkpoint, survived, seed=seed, delay=draw.uniform(0, whole / 2)):
-            done.append(epochs_in(checkpoint))
-            continue
-        break
+        # the epoch, the writing after it, or a later one, as quick as the machine is
+        if attempt(setting, checkpoint, survived, seed=seed, kill=(draw.integers(1, 8), draw.uniform(0, 0.02))):
+            break
+        done.append(epochs_in(checkpoint))
     attempt(setting, checkpoint, survived, seed=999)
     (content, tensors), (other, others) = read_archive(undisturbed), read_archive(survived)
     for part in (content, other):  # the only things that are not the same: where the checkpoint is, how long it took

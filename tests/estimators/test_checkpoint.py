@@ -85,7 +85,7 @@ def test_fits_killed_by_sigkill_at_random_moments_end_with_the_same_weights_to_t
         assert story["same_tensors"], story["setting"]
         assert story["done"] == sorted(story["done"])
         assert story["left"] == ([] if story["setting"] == "a seed of the system" else [".ckpt"])
-    assert sum(0 < epochs < 40 for story in stories for epochs in story["done"]) >= 10
+    assert sum(0 < epochs < 40 for story in stories for epochs in story["done"]) >= 5
 
 
 @loss("drawing", task="multiclass")
