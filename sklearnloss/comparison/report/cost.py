@@ -1,0 +1,97 @@
+"""What a loss costs against how well it scores."""
+
+from collections.abc import Iterator
+from typing import NamedTuple
+
+from sklearnloss.comparison.budget import duration
+from sklearnloss.comparison.findings import Findings
+from sklearnloss.comparison.report.markup import Html, tag
+from sklearnloss.comparison.report.plot import chart, circle, figure, label_width, percent, shorten
+from sklearnloss.comparison.report.scales import Scale, linear, minus, seconds_axis, typical
+from sklearnloss.comparison.report.series import Series
+
+__all__ = ["cost"]
+
+HEIGHT = 320
+NARROW = 250.0  # pixels across for which labels are placed: they do not meet where there is more room
+LINE = 15.0  # pixels of a line of text
+
+
+class Box(NamedTuple):
+    """Pixels that something takes."""
+
+    left: float
+    top: float
+    right: float
+    bottom: float
+
+    def meets(self, other: "Box") -> bool:
+        """Return whether two boxes share a pixel."""
+        return (
+            self.left < other.right and other.left < self.right and self.top < other.bottom and other.top < self.bottom
+        )
+
+
+def cost(findings: Findings, shown: list[Series]) -> Html:
+    """Return a dot per loss: seconds of a fit across, score up."""
+    metric = findings.metric.replace("_", " ")
+    floor = min([typical([s.row.score for s in shown]), *(s.row.score for s in shown if s.baseline)])
+    near = [s for s in shown if s.row.score >= floor]
+    x = seconds_axis([s.row.fit_seconds for s in near])
+    y = linear([s.row.score for s in near], least=findings.settings.rope, pad=0.08)
+    labels = place_labels([(s, x.at(s.row.fit_seconds), y.at(s.row.score)) for s in near])
+    marks = [_mark(s, x, y, labels.get(s.place)) for s in sorted(near, key=lambda s: s.on)]
+    far = [f"{s.name} ({minus(f'{s.row.score:.3f}')}, {duration(s.row.fit_seconds)})" for s in shown if s.row.score < floor]
+    about = "Up and to the left is better: a higher score for less time. Time is the median fit, on a logarithmic axis."
+    if far:
+        about += f" Far below the axis and not shown: {', '.join(far)}."
+    drawn = chart(
+        "cost-chart", x, y, marks,
+        labels=("seconds of a fit", metric),
+        title=f"{metric} against the time of a fit",
+        about="; ".join(f"{s.name}: {s.row.score:.4f} in {duration(s.row.fit_seconds)}" for s in shown),
+        height=HEIGHT,
+    )  # fmt: skip
+    return figure("cost", "Cost", drawn, about=about)
+
+
+def _mark(one: Series, x: Scale, y: Scale, offset: tuple[float, float, str] | None) -> Html:
+    across, up = x.at(one.row.fit_seconds), y.at(one.row.score)
+    title = tag("title", f"{one.name}: {minus(f'{one.row.score:.4f}')}, {duration(one.row.fit_seconds)} a fit")
+    text = None
+    if offset is not None:
+        dx, dy, anchor = offset
+        text = tag("text", shorten(one.name), x=percent(across), y=percent(round(100 - up, 2)), dx=dx, dy=dy, class_=anchor)
+    dot = circle(across, up, 5, title)
+    return tag("g", dot, text, class_=f"{one.look} dot", data_series=one.place)
+
+
+def place_labels(points: list[tuple[Series, float, float]]) -> dict[int, tuple[float, float, str]]:
+    """Return where names stand beside their dots so that none meets another, by place in the table.
+
+    Parameters
+    ----------
+    points : list of (Series, float, float)
+        With percent across and up. Those lifted out are placed first; a name without room has no place.
+    """
+    dots = {s.place: (NARROW * x / 100, HEIGHT * (1 - y / 100)) for s, x, y in points}
+    taken = [Box(x - 6, y - 6, x + 6, y + 6) for x, y in dots.values()]
+    placed: dict[int, tuple[float, float, str]] = {}
+    for one, _, _ in sorted(points, key=lambda p: (not p[0].on, p[0].place)):
+        x, y = dots[one.place]
+        width = label_width(shorten(one.name))
+        for dx, dy, anchor in _offsets():
+            left = x + dx - (width if anchor == "end" else 0.0)
+            box = Box(left, y + dy - 11, left + width, y + dy - 11 + LINE)
+            inside = box.left >= -45 and box.right <= NARROW + 14 and box.top >= -6 and box.bottom <= HEIGHT
+            if inside and not any(box.meets(other) for other in taken):
+                taken.append(box)
+                placed[one.place] = (dx, dy, anchor)
+                break
+    return placed
+
+
+def _offsets() -> Iterator[tuple[float, float, str]]:
+    for dy in (4, -6, 14, -14, 22):
+        yield 9, dy, "start"
+        yield -9, dy, "end"
