@@ -3,20 +3,19 @@
 import base64
 import hashlib
 from datetime import datetime
-from importlib.resources import files
-from string import Template
 
 from sklearnloss.comparison.findings import Findings
 from sklearnloss.comparison.report.about_data import describe
 from sklearnloss.comparison.report.calibration import calibration
 from sklearnloss.comparison.report.confusion import confusion
 from sklearnloss.comparison.report.cost import cost
+from sklearnloss.comparison.report.files import fill, read
 from sklearnloss.comparison.report.finding import caveat, finding, tally
 from sklearnloss.comparison.report.intervals import intervals
 from sklearnloss.comparison.report.learning import learning
 from sklearnloss.comparison.report.markup import Html, join, tag
 from sklearnloss.comparison.report.method import code, method, over
-from sklearnloss.comparison.report.series import series_of
+from sklearnloss.comparison.report.series import ranked, series_of
 from sklearnloss.comparison.report.table import failures, results, warned
 
 __all__ = ["render"]
@@ -39,23 +38,19 @@ def render(findings: Findings, *, created: datetime | None = None) -> str:
     str
         Of letters that UTF-8 can write. It is readable without JavaScript, which sorts, and lifts losses out of charts.
     """
-    css, js = _read("page.css"), _read("page.js")
+    css, js = read("page.css"), read("page.js")
     sections = _sections(findings)
-    parts = {
-        "title": join([f"{findings.name}: comparison of losses"]),
-        "policy": _policy([css, WITHOUT_SCRIPT], [js]),
-        "css": css,
-        "without_script": WITHOUT_SCRIPT,
-        "js": js,
-        "links": join(tag("a", name, href=f"#{key}") for key, name, _ in sections),
-        "header": _header(findings, created or datetime.now().astimezone()),
-        "sections": join(_section(*section) for section in sections),
-    }
-    return Template(_read("page.html")).substitute(parts)
-
-
-def _read(name: str) -> str:
-    return files(__name__).joinpath(name).read_text(encoding="utf-8")
+    return fill(
+        "page.html",
+        title=join([f"{findings.name}: comparison of losses"]),
+        policy=_policy([css, WITHOUT_SCRIPT], [js]),
+        css=css,
+        without_script=WITHOUT_SCRIPT,
+        js=js,
+        links=join(tag("a", name, href=f"#{key}") for key, name, _ in sections),
+        header=_header(findings, created or datetime.now().astimezone()),
+        sections=join(_section(*section) for section in sections),
+    )
 
 
 def _policy(styles: list[str], scripts: list[str]) -> str:
@@ -84,7 +79,7 @@ def _header(findings: Findings, created: datetime) -> Html:
     notes = [tag("li", note) for note in settings.notes]
     return tag(
         "header",
-        tag("p", "Comparison of losses, ", date, class_="eyebrow"),
+        tag("p", "Comparison of losses · ", date, class_="eyebrow"),
         tag("h1", findings.name),
         tag("p", said, class_="finding"),
         tag("p", more, class_="more") if more else None,
@@ -98,25 +93,32 @@ def _unfinished(findings: Findings) -> Html | None:
     if findings.finished:
         return None
     done = sum(len(kept) for kept in findings.records.values())
-    every = len({row.fits for row in findings.rows if row.status == "ok"}) < 2
-    what = f"The table is over {over(findings)}" + (
-        ", those that every loss was fitted on." if every else "; losses were fitted on different splits, so compare them with care."
-    )
-    return tag("p", tag("b", "Not finished. "), f"{done:,} fits were done before the comparison ended. {what}", class_="alert", role="note")
+    if not ranked(findings):
+        return tag(
+            "p", tag("b", "Not finished. "), f"{done:,} fits were done before it ended.", class_="alert", role="note"
+        )
+    same = len({row.fits for row in ranked(findings)}) < 2
+    hedge = "those that every loss was fitted on" if same else "not the same for all losses: compare them with care"
+    said = f"{done:,} fits were done before it ended. The table is over {over(findings)}, {hedge}."
+    return tag("p", tag("b", "Not finished. "), said, class_="alert", role="note")
 
 
 def _sections(findings: Findings) -> list[tuple[str, str, Html]]:
     """Return key, title and content of each section that there is something to say in."""
     shown = series_of(findings)
-    tables = [part for part in (results(findings), failures(findings), warned(findings)) if part]
-    found = [("losses", "Losses", join(tables))]
+    found = [("losses", "Losses", join([results(findings), failures(findings), warned(findings)]))]
     if shown:
-        cards = [intervals(findings), confusion(findings)]
-        figures = [cards[0], cost(findings, shown), calibration(findings, shown), learning(findings, shown), cards[1]]
+        figures = [
+            intervals(findings),
+            cost(findings, shown),
+            learning(findings, shown),
+            calibration(findings, shown),
+            confusion(findings),
+        ]
         found.append(("charts", "Charts", tag("div", *figures, class_="figures")))
     found += [("data", "Data", describe(findings)), ("method", "Method", method(findings))]
     if shown:
-        found.append(("code", f"Code of {findings.best}", code(findings)))
+        found.append(("code", "Code", code(findings)))
     return found
 
 

@@ -17,7 +17,7 @@ def describe(findings: Findings) -> Html:
     """Return the facts about the table, and its classes."""
     data = findings.data
     facts = [_fact(name, text) for name, text in _facts(data)]
-    return tag("div", tag("dl", *facts, class_="facts"), _classes(data), class_="two")
+    return tag("div", tag("div", tag("h3", "Table"), tag("dl", *facts, class_="facts")), _classes(data), class_="two")
 
 
 def _fact(name: str, text: str) -> Html:
@@ -26,12 +26,11 @@ def _fact(name: str, text: str) -> Html:
 
 def _facts(data: dict[str, Any]) -> list[tuple[str, str]]:
     """Return what there is to say, each with its name."""
-    kinds = ", ".join(f"{count:,} {KINDS[kind]}" for kind, count in data["column_kinds"].items())
     missing, twice, constant = data["missing"], data["duplicates"], data["constant_columns"]
     facts = [
         ("Task", data["task"]),
         ("Rows", f"{data['rows']:,}"),
-        ("Columns", f"{data['columns']:,}: {kinds}" if len(data["column_kinds"]) > 1 else f"{data['columns']:,} {kinds}"),
+        ("Columns", _kinds(data)),
         ("Size in memory", _size(data["memory_bytes"])),
         ("Missing values", _missing(missing) if missing["cells"] else "none"),
         ("Duplicate rows", _twice(twice) if twice["rows"] else "none"),
@@ -45,14 +44,23 @@ def _facts(data: dict[str, Any]) -> list[tuple[str, str]]:
     return facts
 
 
+def _kinds(data: dict[str, Any]) -> str:
+    kinds = data["column_kinds"]
+    if len(kinds) == 1:
+        return f"{data['columns']:,}, {KINDS[next(iter(kinds))]}"
+    return f"{data['columns']:,}: {', '.join(f'{count:,} {KINDS[kind]}' for kind, count in kinds.items())}"
+
+
 def _missing(missing: dict[str, Any]) -> str:
-    return f"{missing['cells']:,} ({_share(missing['share'])}), in {missing['columns']:,} columns and {missing['rows']:,} rows"
+    where = f"in {missing['columns']:,} columns and {missing['rows']:,} rows"
+    return f"{missing['cells']:,} ({_share(missing['share'])}), {where}"
 
 
 def _twice(twice: dict[str, int]) -> str:
+    rows, conflicting, outvoted = (f"{twice[name]:,}" for name in ("rows", "conflicting", "outvoted"))
     if not twice["conflicting"]:
-        return f"{twice['rows']:,}, all with one target among equals"
-    return f"{twice['rows']:,}, of them {twice['conflicting']:,} with another target than some equal row; no model gets {twice['outvoted']:,} of these right"
+        return f"{rows}; equal rows have the same target"
+    return f"{rows}; {conflicting} have equals with another target, so at least {outvoted} must be predicted wrong"
 
 
 def _named(names: list[str]) -> str:
@@ -85,7 +93,13 @@ def _classes(data: dict[str, Any]) -> Html:
 
 
 def _table(classes: list[dict[str, Any]], most: float, caption: str) -> Html:
-    head = tag("tr", tag("th", "name", scope="col"), tag("th", "rows", scope="col", class_="num"), tag("th", "share", scope="col", class_="num"), tag("td"))
+    head = tag(
+        "tr",
+        tag("th", "name", scope="col"),
+        tag("th", "rows", scope="col", class_="num"),
+        tag("th", "share", scope="col", class_="num"),
+        tag("td"),
+    )
     body = [
         tag(
             "tr",
@@ -96,7 +110,13 @@ def _table(classes: list[dict[str, Any]], most: float, caption: str) -> Html:
         )
         for row in classes
     ]
-    table = tag("table", tag("caption", caption, class_="hidden"), tag("thead", head), tag("tbody", *body), class_="plain classes")
+    table = tag(
+        "table",
+        tag("caption", caption, class_="hidden"),
+        tag("thead", head),
+        tag("tbody", *body),
+        class_="plain classes",
+    )
     return tag("div", table, class_="scroll", tabindex=0, role="region", aria_label=caption)
 
 

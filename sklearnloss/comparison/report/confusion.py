@@ -1,5 +1,7 @@
 """What the best loss confuses with what."""
 
+from typing import Any
+
 import numpy as np
 
 from sklearnloss.comparison.findings import Findings
@@ -11,6 +13,7 @@ from sklearnloss.comparison.report.series import ranked
 __all__ = ["confusion"]
 
 LEVELS = 9  # of a cell's shade
+SMALL = 10  # classes that fit in half the page
 NAMED = 5  # confusions said in words
 
 
@@ -20,12 +23,21 @@ def confusion(findings: Findings) -> Html:
     classes = findings.data["class_names"]
     matrices = [r["confusion"] for r in findings.used[best] if r["confusion"] is not None]
     if not matrices:
-        return figure("confusion", "Confusions", tag("p", _why_not(findings, len(classes))), wide=True)
+        return figure("confusion", "Confusions", tag("p", _why_not(findings, len(classes)), class_="muted"))
     counts = np.array(matrices).sum(axis=0)  # (true, predicted)
-    about = "Shares of each true class in percent; a row adds up to 100. Predictions on the rows held out, all splits together"
-    about += "; the diagonal is right, and wrong cells have a scale of their own, darkest for the most frequent."
-    table = tag("div", _matrix(counts, classes, best), class_="scroll", tabindex=0, role="region", aria_labelledby="confusion-title")
-    return figure("confusion", f"What {best} confuses", _said(counts, classes), table, about=about, wide=True)
+    about = "Percent of each true class, on the rows held out, all splits together. "
+    about += "Wrong cells have a scale of their own, darkest for the most frequent confusion."
+    table = tag(
+        "div",
+        _matrix(counts, classes, best),
+        class_="scroll",
+        tabindex=0,
+        role="region",
+        aria_labelledby="confusion-title",
+    )
+    return figure(
+        "confusion", f"What {best} confuses", _said(counts, classes), table, about=about, wide=len(classes) > SMALL
+    )
 
 
 def _why_not(findings: Findings, classes: int) -> str:
@@ -47,7 +59,7 @@ def _said(counts: np.ndarray, classes: list[str]) -> Html:
             true=tag("b", classes[i]), wrong=tag("b", classes[j]),
             share=_percent(shares[i, j]), n=f"{counts[i, j]:,}", of=f"{counts[i].sum():,}",
         )
-        for i, j in places if counts[i, j]
+        for i, j in places if shares[i, j] > 0
     ]  # fmt: skip
     if not said:
         return tag("p", "No row held out was taken for another class.")
@@ -62,12 +74,15 @@ def _matrix(counts: np.ndarray, classes: list[str], best: str) -> Html:
         tag(
             "tr",
             tag("th", name, scope="row"),
-            *(_cell(shares[i, j], worst, right=i == j, counts=(counts[i, j], counts[i].sum())) for j in range(len(classes))),
+            *(
+                _cell(shares[i, j], worst, right=i == j, counts=(counts[i, j], counts[i].sum()))
+                for j in range(len(classes))
+            ),
         )
         for i, name in enumerate(classes)
     ]
     caption = tag("caption", f"Predictions of {best} by true class, in percent", class_="hidden")
-    size = "matrix many" if len(classes) > 12 else "matrix"
+    size = "matrix many" if len(classes) > 2 * SMALL else "matrix"
     return tag("table", caption, tag("thead", head), tag("tbody", *body), class_=size)
 
 
@@ -83,5 +98,5 @@ def _bare(share: float) -> str:
     return "<1" if share < 0.01 else ">99" if 0.995 <= share < 1 else f"{100 * share:.0f}"
 
 
-def _percent(share: float) -> str:
+def _percent(share: Any) -> str:
     return f"{100 * share:.1f} %"

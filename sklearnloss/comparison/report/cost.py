@@ -1,5 +1,6 @@
 """What a loss costs against how well it scores."""
 
+import math
 from collections.abc import Iterator
 from typing import NamedTuple
 
@@ -12,9 +13,10 @@ from sklearnloss.comparison.report.series import Series
 
 __all__ = ["cost"]
 
-HEIGHT = 320
+HEIGHT = 400
 NARROW = 250.0  # pixels across for which labels are placed: they do not meet where there is more room
 LINE = 15.0  # pixels of a line of text
+ANCHORS = {"start": 0.0, "middle": 0.5, "end": 1.0}  # share of a text to the left of where it is put
 
 
 class Box(NamedTuple):
@@ -24,6 +26,10 @@ class Box(NamedTuple):
     top: float
     right: float
     bottom: float
+
+    def away(self, x: float, y: float) -> float:
+        """Return the distance of a point."""
+        return math.hypot(max(self.left - x, x - self.right, 0.0), max(self.top - y, y - self.bottom, 0.0))
 
     def meets(self, other: "Box") -> bool:
         """Return whether two boxes share a pixel."""
@@ -41,13 +47,15 @@ def cost(findings: Findings, shown: list[Series]) -> Html:
     y = linear([s.row.score for s in near], least=findings.settings.rope, pad=0.08)
     labels = place_labels([(s, x.at(s.row.fit_seconds), y.at(s.row.score)) for s in near])
     marks = [_mark(s, x, y, labels.get(s.place)) for s in sorted(near, key=lambda s: s.on)]
-    far = [f"{s.name} ({minus(f'{s.row.score:.3f}')}, {duration(s.row.fit_seconds)})" for s in shown if s.row.score < floor]
+    far = [
+        f"{s.name} ({minus(f'{s.row.score:.3f}')}, {duration(s.row.fit_seconds)})" for s in shown if s.row.score < floor
+    ]
     about = "Up and to the left is better: a higher score for less time. Time is the median fit, on a logarithmic axis."
     if far:
         about += f" Far below the axis and not shown: {', '.join(far)}."
     drawn = chart(
         "cost-chart", x, y, marks,
-        labels=("seconds of a fit", metric),
+        labels=("time of a fit", metric),
         title=f"{metric} against the time of a fit",
         about="; ".join(f"{s.name}: {s.row.score:.4f} in {duration(s.row.fit_seconds)}" for s in shown),
         height=HEIGHT,
@@ -61,7 +69,9 @@ def _mark(one: Series, x: Scale, y: Scale, offset: tuple[float, float, str] | No
     text = None
     if offset is not None:
         dx, dy, anchor = offset
-        text = tag("text", shorten(one.name), x=percent(across), y=percent(round(100 - up, 2)), dx=dx, dy=dy, class_=anchor)
+        text = tag(
+            "text", shorten(one.name), x=percent(across), y=percent(round(100 - up, 2)), dx=dx, dy=dy, class_=anchor
+        )
     dot = circle(across, up, 5, title)
     return tag("g", dot, text, class_=f"{one.look} dot", data_series=one.place)
 
@@ -81,10 +91,11 @@ def place_labels(points: list[tuple[Series, float, float]]) -> dict[int, tuple[f
         x, y = dots[one.place]
         width = label_width(shorten(one.name))
         for dx, dy, anchor in _offsets():
-            left = x + dx - (width if anchor == "end" else 0.0)
+            left = x + dx - width * ANCHORS[anchor]
             box = Box(left, y + dy - 11, left + width, y + dy - 11 + LINE)
             inside = box.left >= -45 and box.right <= NARROW + 14 and box.top >= -6 and box.bottom <= HEIGHT
-            if inside and not any(box.meets(other) for other in taken):
+            nearest = min(dots, key=lambda place: box.away(*dots[place]))
+            if inside and nearest == one.place and not any(box.meets(other) for other in taken):
                 taken.append(box)
                 placed[one.place] = (dx, dy, anchor)
                 break
@@ -92,6 +103,6 @@ def place_labels(points: list[tuple[Series, float, float]]) -> dict[int, tuple[f
 
 
 def _offsets() -> Iterator[tuple[float, float, str]]:
-    for dy in (4, -6, 14, -14, 22):
-        yield 9, dy, "start"
-        yield -9, dy, "end"
+    yield from ((9, 4, "start"), (-9, 4, "end"), (0, -10, "middle"), (0, 19, "middle"))
+    for dy in (-6, 14):
+        yield from ((7, dy, "start"), (-7, dy, "end"))

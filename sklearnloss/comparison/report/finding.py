@@ -30,12 +30,19 @@ def finding(findings: Findings) -> Html:
             **scores, base=tag("code", settings.baseline),
         )  # fmt: skip
     if all(math.isnan(row.better) for row in rows):
-        return rich("{best} scores best, {score}, on a single split. One split cannot tell a better loss from luck.", **scores)
+        return rich(
+            "{best} scores best, {score}, on a single split. One split cannot tell a better loss from luck.", **scores
+        )
     better = [row for row in rows if row.better >= SURE]
     if not better:
         return _none_better(findings, best, base, scores)
     if better[0] is best:
-        return rich("{best} scores best, {score}. It is better than {base} by {how}.", **scores, base=_name(base), how=_how(best, findings))
+        return rich(
+            "{best} scores best, {score}. It is better than {base} by {how}.",
+            **scores,
+            base=_name(base),
+            how=_how(best, findings),
+        )
     return rich(
         "{best} scores best, {score}, but is not clearly better than {base}. {other} is, by {how}.",
         **scores, base=_name(base), other=_name(better[0]), how=_how(better[0], findings),
@@ -49,13 +56,15 @@ def tally(findings: Findings) -> str:
     if len(tested) < 2:
         return ""
     counts = Counter(verdict(row, baseline=settings.baseline) for row in tested)
-    clear = [f"{number(counts[word])} {word}" for word in ("better", "worse") if counts[word]]
-    if counts["equivalent"]:
-        clear.append(f"{number(counts['equivalent'])} equivalent in practice (within {settings.rope:g})")
-    rest = len(tested) - sum(counts[word] for word in ("better", "equivalent", "worse"))
-    if rest:
-        clear.append(f"{number(rest)} undecided")
-    return f"Against {settings.baseline}, of {number(len(tested))} losses: {', '.join(clear)}."
+    words = {"better": "better", "worse": "worse", "equivalent": f"equivalent in practice (within {settings.rope:g})"}
+    counts["undecided"] = len(tested) - sum(counts[word] for word in words)
+    parts = [
+        f"{number(counts[word])} {'is' if counts[word] == 1 else 'are'} {text}"
+        for word, text in {**words, "undecided": "undecided"}.items()
+        if counts[word]
+    ]
+    said = " and ".join([", ".join(parts[:-1]), parts[-1]] if parts[1:] else parts)
+    return f"Of the {number(len(tested))} losses tested against {settings.baseline}, {said}."
 
 
 def caveat(findings: Findings) -> str:
@@ -74,7 +83,9 @@ def _nothing(findings: Findings) -> Html:
     failed = sum(row.status == "failed" for row in findings.rows)
     if failed == len(findings.rows):
         return join([f"No loss has a score: {'it' if failed == 1 else f'all {number(failed)}'} failed."])
-    return join(["No loss has a score: no fit was finished." if not failed else "No loss has a score: those that ran failed."])
+    return join(
+        ["No loss has a score: no fit was finished." if not failed else "No loss has a score: those that ran failed."]
+    )
 
 
 def _none_better(findings: Findings, best: Row, base: Row, scores: dict[str, str]) -> Html:

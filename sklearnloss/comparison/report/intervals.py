@@ -12,6 +12,7 @@ from sklearnloss.comparison.text import interval, verdict
 __all__ = ["intervals"]
 
 TONE = {"better": "up", "worse": "down"}
+ROW, MIDDLE = 30, 12  # pixels of a line, and where its interval is
 
 
 def intervals(findings: Findings) -> Html:
@@ -21,14 +22,12 @@ def intervals(findings: Findings) -> Html:
     scale = _scale(findings, rows, base)
     metric = findings.metric.replace("_", " ")
     entries = [_entry(findings, row, scale, base) for row in rows]
-    about = f"Large dot: mean {metric}. Line: 95 % interval of the mean. Small dots: the splits. "
-    about += f"Filled dots are better, open squares worse than {settings.baseline} with 95 % certainty, grey ones neither. "
+    about = f"Large dot: mean {metric}; line: its 95 % interval; small dots: the splits."
     if base is not None:
-        about += f"Dotted line: {settings.baseline}; band: scores within {settings.rope:g} of it, equivalent in practice."
-    axis = tag("div", _axis(scale), class_="at axis-row", aria_hidden="true")
-    return figure(
-        "intervals", f"{metric.capitalize()} with 95 % intervals", tag("ol", *entries, class_="strips"), axis, about=about, wide=True
-    )
+        about += f" Dotted line: {settings.baseline}; band: within {settings.rope:g} of it, equivalent in practice."
+    axis = tag("div", tag("div", _axis(scale), class_="at"), class_="axis-row", aria_hidden="true")
+    strips = tag("div", tag("ol", *entries), axis, class_="strips")
+    return figure("intervals", f"{metric.capitalize()} with 95 % intervals", strips, about=about, wide=True)
 
 
 def _scale(findings: Findings, rows: list[Row], base: Row | None) -> Scale:
@@ -49,7 +48,7 @@ def _entry(findings: Findings, row: Row, scale: Scale, base: Row | None) -> Html
         tag("title", minus(spoken)),
         *(_base(base, findings.settings.rope, scale) if base else ()),
         *_marks(row, findings.scores[row.loss].tolist(), scale, TONE.get(said, "flat")),
-        width="100%", height=26, role="img",
+        width="100%", height=ROW, role="img",
     )  # fmt: skip
     return tag(
         "li",
@@ -72,19 +71,25 @@ def _base(base: Row, rope: float, scale: Scale) -> list[Html]:
 
 def _marks(row: Row, scores: list[float], scale: Scale, tone: str) -> list[Html]:
     if not scale.holds(row.score):  # far below all others
-        return [tag("path", d="M14,6 L6,13 L14,20", class_="beyond"), tag("text", "off the scale", x=20, y=17)]
-    dots = [tag("circle", cx=percent(scale.at(s)), cy=13, r=1.8, class_="split") for s in scores if scale.holds(s)]
+        return [tag("path", d="M10,7 L4,13 L10,19", class_="beyond"), tag("text", "off the scale", x=16, y=17)]
+    dots = [
+        tag("circle", cx=percent(scale.at(s)), cy=MIDDLE + 9, r=1.6, class_="split") for s in scores if scale.holds(s)
+    ]
     line = None
     if not math.isnan(row.low):
         ends = [percent(min(max(scale.at(v), 0), 100)) for v in (row.low, row.high)]
-        line = tag("line", x1=ends[0], x2=ends[1], y1=13, y2=13, class_="whisker")
-    mean = tag("circle", cx=percent(scale.at(row.score)), cy=13, r=5, class_="mean")
+        line = tag("line", x1=ends[0], x2=ends[1], y1=MIDDLE, y2=MIDDLE, class_="whisker")
+    mean = tag("circle", cx=percent(scale.at(row.score)), cy=MIDDLE, r=5, class_="mean")
     return [tag("g", line, join(dots), mean, class_=tone)]
 
 
 def _axis(scale: Scale) -> Html:
     ticks = [
-        tag("g", tag("line", x1=percent(at), x2=percent(at), y1=0, y2=5), tag("text", label, x=percent(at), y=20, class_="middle"))
+        tag(
+            "g",
+            tag("line", x1=percent(at), x2=percent(at), y1=0, y2=5),
+            tag("text", label, x=percent(at), y=20, class_="middle"),
+        )
         for at, label in ((scale.at(value), label) for value, label in scale.ticks)
     ]
     return tag("svg", *ticks, width="100%", height=26, class_="grid")

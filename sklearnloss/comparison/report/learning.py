@@ -13,7 +13,7 @@ from sklearnloss.comparison.report.series import Series, legend
 
 __all__ = ["learning", "mean_curve"]
 
-HEIGHT = 340
+HEIGHT = 320
 STEEP = 10  # percent of all points that may lie below the axis: the first epochs of a fit say little
 
 
@@ -69,7 +69,7 @@ def _axes(curves: list[list[tuple[float, float]]], on: list[list[tuple[float, fl
     values = [value for points in curves for _, value in points]
     floor = min(float(np.percentile(values, STEEP)), *(points[-1][1] for points in on or curves[:1]))
     epochs = [epoch for points in curves for epoch, _ in points]
-    return linear(epochs, least=1.0, pad=0.02), linear([floor, max(values)], least=1e-3, pad=0.05)
+    return linear(epochs, least=1.0, pad=0.02, whole=True), linear([floor, max(values)], least=1e-3, pad=0.05)
 
 
 def _line(one: Series, points: list[tuple[float, float]], x: Scale, y: Scale) -> Html:

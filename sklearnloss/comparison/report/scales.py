@@ -41,7 +41,9 @@ class Scale:
         return self.low <= value <= self.high
 
 
-def linear(values: Iterable[float], *, least: float = 0.0, count: int = 6, pad: float = 0.04) -> Scale:
+def linear(
+    values: Iterable[float], *, least: float = 0.0, count: int = 6, pad: float = 0.04, whole: bool = False
+) -> Scale:
     """Return an axis for values.
 
     Parameters
@@ -54,6 +56,8 @@ def linear(values: Iterable[float], *, least: float = 0.0, count: int = 6, pad: 
         Ticks at most.
     pad : float, default=0.04
         Room at both ends, as a share of the width.
+    whole : bool, default=False
+        Whether ticks are whole numbers.
 
     Examples
     --------
@@ -65,7 +69,7 @@ def linear(values: Iterable[float], *, least: float = 0.0, count: int = 6, pad: 
     width = max(high - low, least, 1e-9 * max(abs(low), abs(high)), 1e-9)
     middle, half = (low + high) / 2, width * (0.5 + pad)
     low, high = middle - half, middle + half
-    return Scale(low, high, _ticks(low, high, count))
+    return Scale(low, high, _ticks(low, high, count, finest=1.0 if whole else 0.0))
 
 
 def seconds_axis(values: Sequence[float]) -> Scale:
@@ -102,10 +106,10 @@ def minus(text: str) -> str:
     return text.replace("-", "\u2212")
 
 
-def _ticks(low: float, high: float, count: int) -> tuple[tuple[float, str], ...]:
-    raw = (high - low) / count
+def _ticks(low: float, high: float, count: int, *, finest: float = 0.0) -> tuple[tuple[float, str], ...]:
+    raw = max((high - low) / count, finest)
     size = 10.0 ** math.floor(math.log10(raw))
-    step = next(s * size for s in STEPS if s * size >= raw * (1 - 1e-9))
+    step = next(s * size for s in STEPS if s * size >= raw * (1 - 1e-9) and not (finest and s * size % finest))
     first, last = math.ceil(low / step - 1e-9), math.floor(high / step + 1e-9)
     return tuple((n * step, _label(n * step, step)) for n in range(first, last + 1))
 

@@ -69,19 +69,27 @@ def legend(key: str, shown: list[Series], *, says: dict[str, str] | None = None)
         A figure to show beside the names.
     """
     entries = [_entry(key, one, (says or {}).get(one.name)) for one in shown]
-    rest = tag("li", _swatch("series"), tag("span", "other losses"), class_="rest") if any(not s.on for s in shown) else None
+    rest = (
+        tag("li", _swatch("series"), tag("span", "other losses"), class_="rest")
+        if any(not s.on for s in shown)
+        else None
+    )
     return tag(
         "fieldset", tag("legend", "Losses lifted out", class_="hidden"), tag("ul", *entries, rest), class_="legend"
     )
 
 
 def _entry(key: str, one: Series, figure: str | None) -> Html:
-    box = tag("input", type="checkbox", checked=one.on, data_series=one.place, id=f"{key}-{one.place}", class_="js-only")
+    box = tag(
+        "input", type="checkbox", checked=one.on, data_series=one.place, id=f"{key}-{one.place}", class_="js-only"
+    )
     role = tag("span", " baseline", class_="muted") if one.baseline else None
-    number = tag("span", f" {figure}", class_="muted num") if figure else None
-    name = tag("span", one.name, role, number, class_="name")
+    number = tag("span", figure, class_="muted num") if figure else None
+    name = tag("span", one.name, role, class_="name")
     return tag(
-        "li", tag("label", box, _swatch(f"{one.look} on"), name, for_=f"{key}-{one.place}"), class_="on" if one.on else None
+        "li",
+        tag("label", box, _swatch(f"{one.look} on"), name, number, for_=f"{key}-{one.place}"),
+        class_="on" if one.on else None,
     )
 
 

@@ -23,11 +23,14 @@ def results(findings: Findings) -> Html | None:
         return None
     shown = [column for column in columns(findings) if any(column.text(row) for row in rows)]
     tested = any(not math.isnan(row.better) for row in rows)
-    head = tag("tr", *(_head(column, place == 1) for place, column in enumerate(shown)), _shares_head() if tested else None)
+    head = tag(
+        "tr", *(_head(column, place == 1) for place, column in enumerate(shown)), _shares_head() if tested else None
+    )
     body = [_row(findings, row, shown, tested) for row in rows]
     caption = tag("caption", f"Losses by {findings.metric.replace('_', ' ')}, best first", class_="hidden")
     table = tag("table", caption, tag("thead", head), tag("tbody", *body), class_="sortable results")
-    return tag("div", table, class_="scroll", tabindex=0, role="region", aria_label="Table of all losses")
+    box = tag("div", table, class_="scroll", tabindex=0, role="region", aria_label="Table of all losses")
+    return join([box, tag("p", tag("a", "How to read the numbers", href="#reading"), class_="foot")])
 
 
 def _head(column: Column, ranking: bool) -> Html:
@@ -50,7 +53,10 @@ def _shares_head() -> Html:
 def _row(findings: Findings, row: Row, shown: list[Column], tested: bool) -> Html:
     first, *rest = shown
     role = tag("span", "baseline", class_="badge") if row.loss == findings.settings.baseline else None
-    cells = [tag("th", row.loss, scope="row", data_value=first.value(row)), *(_cell(column, row, role) for column in rest)]
+    cells = [
+        tag("th", row.loss, scope="row", data_value=first.value(row)),
+        *(_cell(column, row, role) for column in rest),
+    ]
     return tag("tr", *cells, _shares(row) if tested else None)
 
 
@@ -59,7 +65,9 @@ def _cell(column: Column, row: Row, role: Html | None) -> Html:
     key = None if isinstance(value, float) and math.isnan(value) else value
     text = column.text(row)
     if column.name in WORDS:
-        return tag("td", role or tag("span", text, class_=f"badge {text.replace(' ', '-')}") if text else None, data_value=key)
+        return tag(
+            "td", role or tag("span", text, class_=f"badge {text.replace(' ', '-')}") if text else None, data_value=key
+        )
     return tag("td", minus(text), class_="num", data_value=key)
 
 
@@ -69,11 +77,26 @@ def _shares(row: Row) -> Html:
     spoken = f"worse {_whole(row.worse)} %, equivalent {_whole(row.equivalent)} %, better {_whole(row.better)} %"
     parts, at = [], 0.0
     for word, share in (("worse", row.worse), ("equivalent", row.equivalent), ("better", row.better)):
-        parts.append(tag("rect", x=percent(round(100 * at, 2)), width=percent(round(100 * share, 2)), y=0, height="100%", class_=word))
+        parts.append(
+            tag(
+                "rect",
+                x=percent(round(100 * at, 2)),
+                width=percent(round(100 * share, 2)),
+                y=0,
+                height="100%",
+                class_=word,
+            )
+        )
         at += share
     bar = tag("svg", tag("title", spoken), *parts, width="100%", height=8, role="img", class_="bar")
     digits = (tag("span", _whole(share)) for share in (row.worse, row.equivalent, row.better))
-    return tag("td", bar, tag("div", *digits, class_="num muted digits", aria_hidden="true"), class_="shares", data_value=row.better)
+    return tag(
+        "td",
+        bar,
+        tag("div", *digits, class_="num muted digits", aria_hidden="true"),
+        class_="shares",
+        data_value=row.better,
+    )
 
 
 def _whole(share: float) -> str:
@@ -88,7 +111,13 @@ def failures(findings: Findings) -> Html | None:
         return None
     body = [tag("tr", tag("th", row.loss, scope="row"), tag("td", row.status), tag("td", row.reason)) for row in rows]
     head = tag("tr", *(tag("th", name, scope="col") for name in ("loss", "status", "reason")))
-    table = tag("table", tag("caption", "Losses without a score", class_="hidden"), tag("thead", head), tag("tbody", *body), class_="plain")
+    table = tag(
+        "table",
+        tag("caption", "Losses without a score", class_="hidden"),
+        tag("thead", head),
+        tag("tbody", *body),
+        class_="plain",
+    )
     box = tag("div", table, class_="scroll", tabindex=0, role="region", aria_label="Losses without a score")
     return tag("section", tag("h3", "Without a score"), box)
 
