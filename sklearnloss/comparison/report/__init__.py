@@ -109,7 +109,7 @@ def _sections(findings: Findings) -> list[tuple[str, str, Html]]:
     found = [("losses", "Losses", join([results(findings), failures(findings), warned(findings)]))]
     if shown:
         figures = [
-            intervals(findings),
+            intervals(findings, shown),
             cost(findings, shown),
             learning(findings, shown),
             calibration(findings, shown),

@@ -14,6 +14,7 @@ __all__ = ["confusion"]
 
 LEVELS = 9  # of a cell's shade
 SMALL = 10  # classes that fit in half the page
+SHORT = 3  # letters up to which names stand upright over columns
 NAMED = 5  # confusions said in words
 
 
@@ -69,7 +70,11 @@ def _said(counts: np.ndarray, classes: list[str]) -> Html:
 def _matrix(counts: np.ndarray, classes: list[str], best: str) -> Html:
     shares = _shares(counts)
     worst = max(float(np.where(np.eye(len(counts), dtype=bool), 0.0, shares).max()), 1e-9)
-    head = tag("tr", tag("th", "true ↓ predicted →", scope="col"), *(tag("th", name, scope="col") for name in classes))
+    head = tag(
+        "tr",
+        tag("th", "true ↓ predicted →", scope="col"),
+        *(tag("th", tag("span", name), scope="col") for name in classes),
+    )
     body = [
         tag(
             "tr",
@@ -82,8 +87,9 @@ def _matrix(counts: np.ndarray, classes: list[str], best: str) -> Html:
         for i, name in enumerate(classes)
     ]
     caption = tag("caption", f"Predictions of {best} by true class, in percent", class_="hidden")
-    size = "matrix many" if len(classes) > 2 * SMALL else "matrix"
-    return tag("table", caption, tag("thead", head), tag("tbody", *body), class_=size)
+    tall = max(map(len, classes)) > SHORT
+    look = f"matrix{' many' if len(classes) > 2 * SMALL else ''}{' tall' if tall else ''}"
+    return tag("table", caption, tag("thead", head), tag("tbody", *body), class_=look)
 
 
 def _cell(share: float, worst: float, *, right: bool, counts: tuple[int, int]) -> Html:

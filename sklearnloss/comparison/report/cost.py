@@ -8,8 +8,8 @@ from sklearnloss.comparison.budget import duration
 from sklearnloss.comparison.findings import Findings
 from sklearnloss.comparison.report.markup import Html, tag
 from sklearnloss.comparison.report.plot import chart, circle, figure, label_width, percent, shorten
-from sklearnloss.comparison.report.scales import Scale, linear, minus, seconds_axis, typical
-from sklearnloss.comparison.report.series import Series
+from sklearnloss.comparison.report.scales import Scale, linear, minus, seconds_axis
+from sklearnloss.comparison.report.series import Series, far_below
 
 __all__ = ["cost"]
 
@@ -41,18 +41,12 @@ class Box(NamedTuple):
 def cost(findings: Findings, shown: list[Series]) -> Html:
     """Return a dot per loss: seconds of a fit across, score up."""
     metric = findings.metric.replace("_", " ")
-    floor = min([typical([s.row.score for s in shown]), *(s.row.score for s in shown if s.baseline)])
-    near = [s for s in shown if s.row.score >= floor]
+    near = [s for s in shown if not s.far]
     x = seconds_axis([s.row.fit_seconds for s in near])
-    y = linear([s.row.score for s in near], least=findings.settings.rope, pad=0.08)
+    y = linear([s.row.score for s in near], least=findings.settings.rope, pad=0.12)
     labels = place_labels([(s, x.at(s.row.fit_seconds), y.at(s.row.score)) for s in near])
     marks = [_mark(s, x, y, labels.get(s.place)) for s in sorted(near, key=lambda s: s.on)]
-    far = [
-        f"{s.name} ({minus(f'{s.row.score:.3f}')}, {duration(s.row.fit_seconds)})" for s in shown if s.row.score < floor
-    ]
     about = "Up and to the left is better: a higher score for less time. Time is the median fit, on a logarithmic axis."
-    if far:
-        about += f" Far below the axis and not shown: {', '.join(far)}."
     drawn = chart(
         "cost-chart", x, y, marks,
         labels=("time of a fit", metric),
@@ -60,7 +54,7 @@ def cost(findings: Findings, shown: list[Series]) -> Html:
         about="; ".join(f"{s.name}: {s.row.score:.4f} in {duration(s.row.fit_seconds)}" for s in shown),
         height=HEIGHT,
     )  # fmt: skip
-    return figure("cost", "Cost", drawn, about=about)
+    return figure("cost", "Cost", drawn, about=about + far_below(shown))
 
 
 def _mark(one: Series, x: Scale, y: Scale, offset: tuple[float, float, str] | None) -> Html:
@@ -104,5 +98,5 @@ def place_labels(points: list[tuple[Series, float, float]]) -> dict[int, tuple[f
 
 def _offsets() -> Iterator[tuple[float, float, str]]:
     yield from ((9, 4, "start"), (-9, 4, "end"), (0, -10, "middle"), (0, 19, "middle"))
-    for dy in (-6, 14):
-        yield from ((7, dy, "start"), (-7, dy, "end"))
+    for dy in (-6, 14, -18, 27):
+        yield from ((7, dy, "start"), (-7, dy, "end"), (0, dy, "middle"))

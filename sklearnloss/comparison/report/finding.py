@@ -82,7 +82,8 @@ def number(count: int) -> str:
 def _nothing(findings: Findings) -> Html:
     failed = sum(row.status == "failed" for row in findings.rows)
     if failed == len(findings.rows):
-        return join([f"No loss has a score: {'it' if failed == 1 else f'all {number(failed)}'} failed."])
+        who = {1: "it", 2: "both"}.get(failed, f"all {number(failed)}")
+        return join([f"No loss has a score: {who} failed."])
     return join(
         ["No loss has a score: no fit was finished." if not failed else "No loss has a score: those that ran failed."]
     )

@@ -5,23 +5,24 @@ import math
 from sklearnloss.comparison.findings import Findings, Row
 from sklearnloss.comparison.report.markup import Html, join, tag
 from sklearnloss.comparison.report.plot import figure, percent
-from sklearnloss.comparison.report.scales import Scale, linear, minus, typical
-from sklearnloss.comparison.report.series import ranked
+from sklearnloss.comparison.report.scales import Scale, linear, minus
+from sklearnloss.comparison.report.series import Series
 from sklearnloss.comparison.text import interval, verdict
 
 __all__ = ["intervals"]
 
 TONE = {"better": "up", "worse": "down"}
-ROW, MIDDLE = 30, 12  # pixels of a line, and where its interval is
+ROW = 30  # pixels of a line at least
+BEYOND = join([tag("path", d="M10,-6 L4,0 L10,6", class_="beyond"), tag("text", "far below", x=16, y=4)])
 
 
-def intervals(findings: Findings) -> Html:
+def intervals(findings: Findings, shown: list[Series]) -> Html:
     """Return a dot for the mean score of each loss, a line for its interval, and a small dot for each split."""
-    rows, settings = ranked(findings), findings.settings
-    base = next((row for row in rows if row.loss == settings.baseline), None)
-    scale = _scale(findings, rows, base)
+    settings = findings.settings
+    base = next((s.row for s in shown if s.baseline), None)
+    scale = _scale(findings, shown, base)
     metric = findings.metric.replace("_", " ")
-    entries = [_entry(findings, row, scale, base) for row in rows]
+    entries = [_entry(findings, one, scale, base) for one in shown]
     about = f"Large dot: mean {metric}; line: its 95 % interval; small dots: the splits."
     if base is not None:
         about += f" Dotted line: {settings.baseline}; band: within {settings.rope:g} of it, equivalent in practice."
@@ -30,24 +31,22 @@ def intervals(findings: Findings) -> Html:
     return figure("intervals", f"{metric.capitalize()} with 95 % intervals", strips, about=about, wide=True)
 
 
-def _scale(findings: Findings, rows: list[Row], base: Row | None) -> Scale:
-    floor = min([typical([row.score for row in rows]), *([base.score] if base else [])])
-    near = [row for row in rows if row.score >= floor]
+def _scale(findings: Findings, shown: list[Series], base: Row | None) -> Scale:
     rope = findings.settings.rope
-    values = [v for row in near for v in (row.low, row.high, row.score, *findings.scores[row.loss])]
+    rows = [one.row for one in shown if not one.far]
+    values = [v for row in rows for v in (row.low, row.high, row.score, *findings.scores[row.loss])]
     return linear([*values, *([base.score - rope, base.score + rope] if base else [])], least=2 * rope, count=7)
 
 
-def _entry(findings: Findings, row: Row, scale: Scale, base: Row | None) -> Html:
-    said = verdict(row, baseline=findings.settings.baseline)
-    between = interval(row)
+def _entry(findings: Findings, one: Series, scale: Scale, base: Row | None) -> Html:
+    row, said, between = one.row, verdict(one.row, baseline=findings.settings.baseline), interval(one.row)
     parts = [f"{row.loss}: {row.score:.4f}", f"95 % interval {between}" if between else "", said]
-    spoken = ", ".join(part for part in parts if part)
+    marks = BEYOND if one.far else _marks(row, findings.scores[row.loss].tolist(), scale)
     drawn = tag(
         "svg",
-        tag("title", minus(spoken)),
+        tag("title", minus(", ".join(part for part in parts if part))),
         *(_base(base, findings.settings.rope, scale) if base else ()),
-        *_marks(row, findings.scores[row.loss].tolist(), scale, TONE.get(said, "flat")),
+        tag("svg", marks, y="50%", class_=TONE.get(said, "flat")),
         width="100%", height=ROW, role="img",
     )  # fmt: skip
     return tag(
@@ -61,7 +60,7 @@ def _entry(findings: Findings, row: Row, scale: Scale, base: Row | None) -> Html
 
 
 def _base(base: Row, rope: float, scale: Scale) -> list[Html]:
-    low, high = (min(max(scale.at(base.score + d), 0), 100) for d in (-rope, rope))
+    low, high = (scale.at(base.score + d) for d in (-rope, rope))
     at = percent(scale.at(base.score))
     return [
         tag("rect", x=percent(low), width=percent(round(high - low, 2)), y=0, height="100%", class_="rope"),
@@ -69,18 +68,15 @@ def _base(base: Row, rope: float, scale: Scale) -> list[Html]:
     ]
 
 
-def _marks(row: Row, scores: list[float], scale: Scale, tone: str) -> list[Html]:
-    if not scale.holds(row.score):  # far below all others
-        return [tag("path", d="M10,7 L4,13 L10,19", class_="beyond"), tag("text", "off the scale", x=16, y=17)]
-    dots = [
-        tag("circle", cx=percent(scale.at(s)), cy=MIDDLE + 9, r=1.6, class_="split") for s in scores if scale.holds(s)
-    ]
+def _marks(row: Row, scores: list[float], scale: Scale) -> Html:
+    """Return what is drawn about the middle of a line."""
+    dots = [tag("circle", cx=percent(scale.at(score)), cy=6, r=1.6, class_="split") for score in scores]
     line = None
     if not math.isnan(row.low):
-        ends = [percent(min(max(scale.at(v), 0), 100)) for v in (row.low, row.high)]
-        line = tag("line", x1=ends[0], x2=ends[1], y1=MIDDLE, y2=MIDDLE, class_="whisker")
-    mean = tag("circle", cx=percent(scale.at(row.score)), cy=MIDDLE, r=5, class_="mean")
-    return [tag("g", line, join(dots), mean, class_=tone)]
+        line = tag(
+            "line", x1=percent(scale.at(row.low)), x2=percent(scale.at(row.high)), y1=-3, y2=-3, class_="whisker"
+        )
+    return join([line, *dots, tag("circle", cx=percent(scale.at(row.score)), cy=-3, r=5, class_="mean")])
 
 
 def _axis(scale: Scale) -> Html:

@@ -9,27 +9,27 @@ from sklearnloss.comparison.fits import Record
 from sklearnloss.comparison.report.markup import Html, tag
 from sklearnloss.comparison.report.plot import chart, curve, figure, stretched
 from sklearnloss.comparison.report.scales import Scale, linear
-from sklearnloss.comparison.report.series import Series, legend
+from sklearnloss.comparison.report.series import Series, far_below, legend
 
 __all__ = ["learning", "mean_curve"]
 
 HEIGHT = 320
+Points = list[tuple[float, float]]  # epoch and score
 STEEP = 10  # percent of all points that may lie below the axis: the first epochs of a fit say little
 
 
 def learning(findings: Findings, shown: list[Series]) -> Html | None:
     """Return a line per loss, the mean over the splits; None if there is no epoch to show."""
     curves = {s.place: mean_curve(findings.used[s.name]) for s in shown}
-    drawn = [s for s in shown if curves[s.place]]
+    drawn = [s for s in shown if curves[s.place] and not s.far]
     if not drawn:
         return None
     metric = findings.metric.replace("_", " ")
-    x, y = _axes([curves[s.place] for s in drawn], [curves[s.place] for s in drawn if s.on])
+    x, y = _axes([curves[s.place] for s in drawn])
     lines = [_line(s, curves[s.place], x, y) for s in sorted(drawn, key=lambda s: s.on)]
     about = "Mean over the splits; a fit that stopped early keeps its last score."
-    lowest = min(value for s in drawn for _, value in curves[s.place])
-    if lowest < y.low:
-        about += f" The axis begins where the lines separate; the lowest point is {lowest:.3f}."
+    if any(value < y.low for s in drawn for _, value in curves[s.place]):
+        about += " Scores of the first epochs below the axis are cut off."
     plot = chart(
         "learning-chart", x, y, [stretched(lines)],
         labels=("epoch", f"{metric} on rows held out"),
@@ -37,10 +37,10 @@ def learning(findings: Findings, shown: list[Series]) -> Html | None:
         about="; ".join(f"{s.name}: {curves[s.place][0][1]:.3f} to {curves[s.place][-1][1]:.3f}" for s in drawn),
         height=HEIGHT,
     )  # fmt: skip
-    return figure("learning", "Learning curves", plot, legend("learning", drawn), about=about)
+    return figure("learning", "Learning curves", plot, legend("learning", drawn), about=about + far_below(shown))
 
 
-def mean_curve(records: list[Record]) -> list[tuple[float, float]]:
+def mean_curve(records: list[Record]) -> Points:
     """Return epochs and the mean score of the splits there; a split that has ended keeps its last score.
 
     Examples
@@ -65,13 +65,13 @@ def _at(points: dict[int, float], epoch: int) -> float:
     return points[max(past)] if past else math.nan
 
 
-def _axes(curves: list[list[tuple[float, float]]], on: list[list[tuple[float, float]]]) -> tuple[Scale, Scale]:
+def _axes(curves: list[Points]) -> tuple[Scale, Scale]:
     values = [value for points in curves for _, value in points]
-    floor = min(float(np.percentile(values, STEEP)), *(points[-1][1] for points in on or curves[:1]))
+    floor = min(float(np.percentile(values, STEEP)), *(points[-1][1] for points in curves))
     epochs = [epoch for points in curves for epoch, _ in points]
     return linear(epochs, least=1.0, pad=0.02, whole=True), linear([floor, max(values)], least=1e-3, pad=0.05)
 
 
-def _line(one: Series, points: list[tuple[float, float]], x: Scale, y: Scale) -> Html:
+def _line(one: Series, points: Points, x: Scale, y: Scale) -> Html:
     path = curve([(x.at(epoch), y.at(value)) for epoch, value in points])
     return tag("g", tag("title", one.name), path, class_=one.look, data_series=one.place)

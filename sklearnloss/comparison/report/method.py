@@ -15,8 +15,6 @@ def over(findings: Findings) -> str:
     """Say how many splits the table is over."""
     fits = {row.fits for row in ranked(findings)}
     splits = findings.settings.splits
-    if not fits:
-        return "no split"
     if len(fits) > 1:
         return f"{min(fits)} to {max(fits)} of {splits} splits"
     if max(fits) < splits:
@@ -43,7 +41,10 @@ def _facts(findings: Findings) -> list[tuple[str, str]]:
     settings = findings.settings
     same = "every loss is trained on the same splits with the same seeds"
     facts: list[tuple[str, str]] = [
-        ("Splits", f"{settings.plan}; the table is over {over(findings)}; {same}"),
+        (
+            "Splits",
+            f"{settings.plan}; the table is over {over(findings)}; {same}" if ranked(findings) else settings.plan,
+        ),
         ("Splitter", tag("code", settings.splitter)),
         ("Seeds", _seeds(settings.random_state, settings.repeats)),
         ("Scores", join([", ".join(name.replace("_", " ") for name in settings.scoring), "; the first ranks"])),

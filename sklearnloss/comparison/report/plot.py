@@ -67,7 +67,8 @@ def chart(
 
 def curve(points: Sequence[tuple[float, float]], **attributes: str | None) -> Html:
     """Return a line through places given in percent across and up."""
-    path = " ".join(f"{UNITS * x / 100:.0f},{UNITS * (1 - y / 100):.0f}" for x, y in points)
+    ends = [*points, *points] if len(points) == 1 else points  # a line of one point is a dot
+    path = " ".join(f"{UNITS * x / 100:.0f},{UNITS * (1 - y / 100):.0f}" for x, y in ends)
     return tag("path", d=f"M{path}", vector_effect="non-scaling-stroke", **attributes)
 
 

@@ -4,8 +4,9 @@ from dataclasses import dataclass
 
 from sklearnloss.comparison.findings import Findings, Row
 from sklearnloss.comparison.report.markup import Html, tag
+from sklearnloss.comparison.report.scales import minus, typical
 
-__all__ = ["Series", "legend", "ranked", "series_of"]
+__all__ = ["Series", "far_below", "legend", "ranked", "series_of"]
 
 COLOURS, DASHES = 7, 5  # without a common divisor: 35 losses look different, and neighbours in the table in both
 SHOWN = 3  # best losses that are lifted out, beside the baseline
@@ -23,12 +24,15 @@ class Series:
         Its place there, from 0.
     baseline, on : bool
         Whether it is the baseline, and whether it is lifted out before the reader chooses.
+    far : bool
+        Whether it scores so far below the others that an axis for it would squeeze them.
     """
 
     row: Row
     place: int
     baseline: bool
     on: bool
+    far: bool
 
     @property
     def name(self) -> str:
@@ -49,11 +53,24 @@ def ranked(findings: Findings) -> list[Row]:
 
 def series_of(findings: Findings) -> list[Series]:
     """Return the losses that have a score, best first."""
-    baseline = findings.settings.baseline
+    rows, baseline = ranked(findings), findings.settings.baseline
+    floor = typical([row.score for row in rows]) if rows else 0.0
     return [
-        Series(row, place, row.loss == baseline, place < SHOWN or row.loss == baseline)
-        for place, row in enumerate(ranked(findings))
+        Series(
+            row,
+            place,
+            baseline=row.loss == baseline,
+            on=place < SHOWN or row.loss == baseline,
+            far=row.score < floor and row.loss != baseline,
+        )
+        for place, row in enumerate(rows)
     ]
+
+
+def far_below(shown: list[Series]) -> str:
+    """Say which losses an axis has no room for; nothing if there are none."""
+    names = [f"{one.name} ({minus(f'{one.row.score:.3f}')})" for one in shown if one.far]
+    return f" Far below, and left out: {', '.join(names)}." if names else ""
 
 
 def legend(key: str, shown: list[Series], *, says: dict[str, str] | None = None) -> Html:

@@ -116,7 +116,7 @@ def failures(findings: Findings) -> Html | None:
         tag("caption", "Losses without a score", class_="hidden"),
         tag("thead", head),
         tag("tbody", *body),
-        class_="plain",
+        class_="plain failed",
     )
     box = tag("div", table, class_="scroll", tabindex=0, role="region", aria_label="Losses without a score")
     return tag("section", tag("h3", "Without a score"), box)
