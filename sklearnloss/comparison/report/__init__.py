@@ -15,7 +15,7 @@ from sklearnloss.comparison.report.intervals import intervals
 from sklearnloss.comparison.report.learning import learning
 from sklearnloss.comparison.report.markup import Html, join, tag
 from sklearnloss.comparison.report.method import code, method, over
-from sklearnloss.comparison.report.series import ranked, series_of
+from sklearnloss.comparison.report.series import legend, ranked, series_of
 from sklearnloss.comparison.report.table import failures, results, warned
 
 __all__ = ["render"]
@@ -108,10 +108,11 @@ def _sections(findings: Findings) -> list[tuple[str, str, Html]]:
     shown = series_of(findings)
     found = [("losses", "Losses", join([results(findings), failures(findings), warned(findings)]))]
     if shown:
+        curves = learning(findings, shown)
         figures = [
             intervals(findings, shown),
-            cost(findings, shown),
-            learning(findings, shown),
+            cost(findings, shown, key=None if curves else legend("cost", shown)),
+            curves,
             calibration(findings, shown),
             confusion(findings),
         ]

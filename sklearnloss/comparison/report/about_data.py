@@ -10,7 +10,7 @@ __all__ = ["describe"]
 
 FIRST = 12  # classes that are always shown
 NAMES = 20  # constant columns that are named
-KINDS = {"number": "numbers", "date": "dates", "category": "categories", "sparse": "sparse"}
+KINDS = {"number": "numbers", "date": "dates", "category": "categories", "sparse": "sparse numbers"}
 
 
 def describe(findings: Findings) -> Html:
@@ -47,7 +47,7 @@ def _facts(data: dict[str, Any]) -> list[tuple[str, str]]:
 def _kinds(data: dict[str, Any]) -> str:
     kinds = data["column_kinds"]
     if len(kinds) == 1:
-        return f"{data['columns']:,}, {KINDS[next(iter(kinds))]}"
+        return f"{data['columns']:,}, all {KINDS[next(iter(kinds))]}"
     return f"{data['columns']:,}: {', '.join(f'{count:,} {KINDS[kind]}' for kind, count in kinds.items())}"
 
 

@@ -38,8 +38,8 @@ class Box(NamedTuple):
         )
 
 
-def cost(findings: Findings, shown: list[Series]) -> Html:
-    """Return a dot per loss: seconds of a fit across, score up."""
+def cost(findings: Findings, shown: list[Series], *, key: Html | None) -> Html:
+    """Return a dot per loss, seconds of a fit across and score up; ``key`` is a legend if no other chart has one."""
     metric = findings.metric.replace("_", " ")
     near = [s for s in shown if not s.far]
     x = seconds_axis([s.row.fit_seconds for s in near])
@@ -47,6 +47,7 @@ def cost(findings: Findings, shown: list[Series]) -> Html:
     labels = place_labels([(s, x.at(s.row.fit_seconds), y.at(s.row.score)) for s in near])
     marks = [_mark(s, x, y, labels.get(s.place)) for s in sorted(near, key=lambda s: s.on)]
     about = "Up and to the left is better: a higher score for less time. Time is the median fit, on a logarithmic axis."
+    about += "" if key else " The legend is that of the learning curves."
     drawn = chart(
         "cost-chart", x, y, marks,
         labels=("time of a fit", metric),
@@ -54,7 +55,7 @@ def cost(findings: Findings, shown: list[Series]) -> Html:
         about="; ".join(f"{s.name}: {s.row.score:.4f} in {duration(s.row.fit_seconds)}" for s in shown),
         height=HEIGHT,
     )  # fmt: skip
-    return figure("cost", "Cost", drawn, about=about + far_below(shown))
+    return figure("cost", "Cost", drawn, key, about=about + far_below(shown))
 
 
 def _mark(one: Series, x: Scale, y: Scale, offset: tuple[float, float, str] | None) -> Html:
@@ -87,7 +88,7 @@ def place_labels(points: list[tuple[Series, float, float]]) -> dict[int, tuple[f
         for dx, dy, anchor in _offsets():
             left = x + dx - width * ANCHORS[anchor]
             box = Box(left, y + dy - 11, left + width, y + dy - 11 + LINE)
-            inside = box.left >= -45 and box.right <= NARROW + 14 and box.top >= -6 and box.bottom <= HEIGHT
+            inside = box.left >= 0 and box.right <= NARROW + 12 and box.top >= -6 and box.bottom <= HEIGHT
             nearest = min(dots, key=lambda place: box.away(*dots[place]))
             if inside and nearest == one.place and not any(box.meets(other) for other in taken):
                 taken.append(box)

@@ -12,7 +12,7 @@ from sklearnloss.comparison.report.scales import Scale
 __all__ = ["chart", "circle", "curve", "figure", "label_width", "percent", "shorten", "stretched"]
 
 UNITS = 1000.0  # of the stretched box in which paths are drawn, each way
-LETTER = 6.7  # pixels of a letter of a chart's text; wide ones are counted twice
+LETTER = 7.2  # pixels of a letter of a chart's text, rather too many; wide ones are counted twice
 
 
 def percent(value: float) -> str:
@@ -65,11 +65,12 @@ def chart(
     return tag("div", drawn, class_="plot")
 
 
-def curve(points: Sequence[tuple[float, float]], **attributes: str | None) -> Html:
-    """Return a line through places given in percent across and up."""
-    ends = [*points, *points] if len(points) == 1 else points  # a line of one point is a dot
+def curve(points: Sequence[tuple[float, float]], *, class_: str | None = None) -> Html:
+    """Return a line through places given in percent across and up; of a single place, a dot."""
+    alone = len(points) == 1
+    ends = [*points, *points] if alone else points
     path = " ".join(f"{UNITS * x / 100:.0f},{UNITS * (1 - y / 100):.0f}" for x, y in ends)
-    return tag("path", d=f"M{path}", vector_effect="non-scaling-stroke", **attributes)
+    return tag("path", d=f"M{path}", vector_effect="non-scaling-stroke", class_=class_ or ("point" if alone else None))
 
 
 def stretched(children: Iterable[Html]) -> Html:

@@ -9,7 +9,7 @@ import numpy as np
 __all__ = ["Scale", "linear", "minus", "seconds_axis", "typical"]
 
 STEPS = (1.0, 2.0, 2.5, 5.0, 10.0)
-FENCE = 3.0  # quartile ranges below the lower quartile from which a loss would squeeze all others together
+FENCE = 4.0  # times the distance of the best from the median, below which a loss would squeeze the others together
 
 
 @dataclass(frozen=True)
@@ -97,8 +97,8 @@ def typical(scores: Sequence[float]) -> float:
     >>> typical([0.95, 0.94, 0.93, 0.92, 0.1]) > 0.1
     True
     """
-    first, third = np.percentile(scores, [25, 75])
-    return float(first - FENCE * max(third - first, 0.02 * abs(third), 1e-9))
+    median = float(np.median(scores))
+    return median - FENCE * max(max(scores) - median, 0.02 * abs(median), 1e-9)
 
 
 def minus(text: str) -> str:
