@@ -88,6 +88,8 @@ def describe_data(X: Any, y: Any, groups: Any = None) -> dict[str, Any]:
         - ``task``, ``rows``, ``columns``, ``column_kinds`` (columns of each kind) and ``memory_bytes`` of the values;
         - ``missing``: ``cells``, their ``share``, ``columns`` and ``rows`` with any;
         - ``classes``: ``name``, ``count``, ``share``, the most frequent first; of labels, their positives;
+        - ``class_names``: the same names in the order of the values, or of the columns of labels: that of confusion
+          matrices;
         - ``imbalance``: rows of the largest class over those of the smallest;
         - ``duplicates``: ``rows`` that some other row equals in every column; ``conflicting``, those of them whose
           equals do not all have one target; ``outvoted``, those whose target is not the most frequent of their equals;
@@ -129,6 +131,7 @@ def describe_data(X: Any, y: Any, groups: Any = None) -> dict[str, Any]:
             "rows": int((missing.sum(axis=1) > 0).sum()),
         },
         "classes": classes,
+        "class_names": _label_names(values, names) if task == "multilabel" else [str(v) for v in np.unique(values)],
         "imbalance": max(counts) / max(min(counts), 1),
         "duplicates": _duplicates(codes, values),
         "constant_columns": _constant_columns(codes, column_names(X)),
@@ -150,9 +153,13 @@ def _classes(values: np.ndarray) -> list[dict[str, Any]]:
 
 def _labels(matrix: np.ndarray, names: list[str] | None) -> list[dict[str, Any]]:
     counts = matrix.sum(axis=0)
-    names = names or [str(j) for j in range(len(counts))]
+    names = _label_names(matrix, names)
     order = np.argsort(-counts, kind="stable")
     return [{"name": names[j], "count": int(counts[j]), "share": float(counts[j] / len(matrix))} for j in order]
+
+
+def _label_names(matrix: np.ndarray, names: list[str] | None) -> list[str]:
+    return names or [str(j) for j in range(matrix.shape[1])]
 
 
 def _codes(X: Any, kinds: list[Any]) -> Any:

@@ -2,17 +2,39 @@
 
 import math
 from collections.abc import Callable
+from typing import NamedTuple
 
 from sklearnloss.comparison.budget import duration
 from sklearnloss.comparison.findings import Findings, Row
 
-__all__ = ["columns", "signed", "table", "verdict"]
+__all__ = ["Column", "columns", "interval", "signed", "table", "verdict"]
 
 NARROW = ("predict", "p (Holm)", "NLL", "ECE", "to baseline", "fit", "95 % interval")  # what gives way, in that order
 GAP = 2  # cells between columns
 SURE = 0.95  # probability from which a table speaks of better, worse or equivalent
 
-Column = tuple[str, Callable[[Row], str]]
+VERDICTS = {
+    word: float(rank)
+    for rank, word in enumerate(("worse", "not better", "unclear", "baseline", "equivalent", "not worse", "better"))
+}
+
+
+class Column(NamedTuple):
+    """A column of the table.
+
+    Attributes
+    ----------
+    name : str
+        Its head.
+    text : callable
+        Of a row, what its cell says.
+    value : callable
+        Of a row, what it is sorted by; NaN if there is nothing.
+    """
+
+    name: str
+    text: Callable[[Row], str]
+    value: Callable[[Row], float | str]
 
 
 def verdict(row: Row, *, baseline: str) -> str:
@@ -45,24 +67,43 @@ def verdict(row: Row, *, baseline: str) -> str:
 
 
 def columns(comparison: Findings) -> list[Column]:
-    """Return the columns of the table: name, and the text of a row's cell."""
+    """Return the columns of the table."""
     settings = comparison.settings
     return [
-        ("loss", lambda row: row.loss),
-        (_title(comparison.metric), lambda row: f"{row.score:.4f}"),
-        ("95 % interval", lambda row: "" if math.isnan(row.low) else f"{row.low:.3f} to {row.high:.3f}"),
-        ("to baseline", lambda row: "" if math.isnan(row.difference) else signed(row.difference)),
-        ("p (Holm)", lambda row: "" if math.isnan(row.p_holm) else _p(row.p_holm)),
-        ("verdict", lambda row: verdict(row, baseline=settings.baseline)),
-        *(
-            (_title(name), lambda row, name=name: _number(row.scores.get(name, math.nan)))
-            for name in settings.scoring[1:]
+        Column("loss", lambda row: row.loss, lambda row: row.loss),
+        Column(_title(comparison.metric), lambda row: f"{row.score:.4f}", lambda row: row.score),
+        Column("95 % interval", interval, lambda row: row.low),
+        Column("to baseline", lambda row: signed(row.difference), lambda row: row.difference),
+        Column("p (Holm)", lambda row: _p(row.p_holm), lambda row: row.p_holm),
+        Column(
+            "verdict",
+            lambda row: verdict(row, baseline=settings.baseline),
+            lambda row: VERDICTS.get(verdict(row, baseline=settings.baseline), math.nan),
         ),
-        ("ECE", lambda row: _number(row.ece)),
-        ("NLL", lambda row: _number(row.nll) if row.proper else ""),
-        ("fit", lambda row: duration(row.fit_seconds)),
-        ("predict", lambda row: duration(row.predict_seconds)),
+        *(_score_column(name) for name in settings.scoring[1:]),
+        Column("ECE", lambda row: _number(row.ece), lambda row: row.ece),
+        Column("NLL", lambda row: _number(_nll(row)), _nll),
+        Column("fit", lambda row: duration(row.fit_seconds), lambda row: row.fit_seconds),
+        Column("predict", lambda row: duration(row.predict_seconds), lambda row: row.predict_seconds),
     ]
+
+
+def interval(row: Row) -> str:
+    """Return the interval of a score in words, nothing if there is none."""
+    return "" if math.isnan(row.low) else f"{row.low:.3f} to {row.high:.3f}"
+
+
+def _score_column(name: str) -> Column:
+    return Column(
+        _title(name),
+        lambda row: _number(row.scores.get(name, math.nan)),
+        lambda row: row.scores.get(name, math.nan),
+    )
+
+
+def _nll(row: Row) -> float:
+    """Return the log loss if it is a fair thing to ask of the loss."""
+    return row.nll if row.proper else math.nan
 
 
 def table(comparison: Findings, width: int | None = None) -> str:
@@ -77,7 +118,7 @@ def table(comparison: Findings, width: int | None = None) -> str:
     """
     ranked = [row for row in comparison.rows if row.status == "ok"]
     shown = columns(comparison)
-    cells = [[name for name, _ in shown], *([cell(row) for _, cell in shown] for row in ranked)]
+    cells = [[column.name for column in shown], *([column.text(row) for column in shown] for row in ranked)]
     widths = {i: max(len(row[i]) for row in cells) for i in range(len(shown)) if i == 0 or any(r[i] for r in cells[1:])}
     for name in (*map(_title, comparison.settings.scoring[:0:-1]), *NARROW):
         if width is not None and sum(widths.values()) + GAP * (len(widths) - 1) > width:
@@ -110,13 +151,15 @@ def _title(score: str) -> str:
 
 
 def signed(difference: float) -> str:
-    """Return a difference with its sign, none if it rounds to nothing.
+    """Return a difference with its sign, none if it rounds to nothing; an empty text for NaN.
 
     Examples
     --------
     >>> signed(0.0123), signed(-0.00001)
     ('+0.0123', '0.0000')
     """
+    if math.isnan(difference):
+        return ""
     text = f"{difference:+.4f}"
     return "0.0000" if float(text) == 0 else text
 
@@ -126,4 +169,6 @@ def _number(value: float) -> str:
 
 
 def _p(value: float) -> str:
+    if math.isnan(value):
+        return ""
     return "< .001" if value < 0.001 else f"{value:.3f}"

@@ -1,0 +1,125 @@
+"""What the data are like."""
+
+from typing import Any
+
+from sklearnloss.comparison.findings import Findings
+from sklearnloss.comparison.report.markup import Html, tag
+from sklearnloss.comparison.report.plot import percent
+
+__all__ = ["describe"]
+
+FIRST = 12  # classes that are always shown
+NAMES = 20  # constant columns that are named
+KINDS = {"number": "numbers", "date": "dates", "category": "categories", "sparse": "sparse numbers"}
+
+
+def describe(findings: Findings) -> Html:
+    """Return the facts about the table, and its classes."""
+    data = findings.data
+    facts = [_fact(name, text) for name, text in _facts(data)]
+    return tag("div", tag("div", tag("h3", "Table"), tag("dl", *facts, class_="facts")), _classes(data), class_="two")
+
+
+def _fact(name: str, text: str) -> Html:
+    return tag("div", tag("dt", name), tag("dd", text))
+
+
+def _facts(data: dict[str, Any]) -> list[tuple[str, str]]:
+    """Return what there is to say, each with its name."""
+    missing, twice, constant = data["missing"], data["duplicates"], data["constant_columns"]
+    facts = [
+        ("Task", data["task"]),
+        ("Rows", f"{data['rows']:,}"),
+        ("Columns", _kinds(data)),
+        ("Size in memory", _size(data["memory_bytes"])),
+        ("Missing values", _missing(missing) if missing["cells"] else "none"),
+        ("Duplicate rows", _twice(twice) if twice["rows"] else "none"),
+        ("Constant columns", _named(constant) if constant else "none"),
+        ("Imbalance", f"{data['imbalance']:.1f} rows of the largest class for one of the smallest"),
+    ]
+    if labels := data.get("labels_per_row"):
+        facts.append(("Labels of a row", f"{labels['mean']:.2f} on average, {labels['min']} to {labels['max']}"))
+    if groups := data.get("groups"):
+        facts.append(("Groups", f"{groups['count']:,}, of {groups['smallest']:,} to {groups['largest']:,} rows"))
+    return facts
+
+
+def _kinds(data: dict[str, Any]) -> str:
+    kinds = data["column_kinds"]
+    if len(kinds) == 1:
+        return f"{data['columns']:,}, all {KINDS[next(iter(kinds))]}"
+    return f"{data['columns']:,}: {', '.join(f'{count:,} {KINDS[kind]}' for kind, count in kinds.items())}"
+
+
+def _missing(missing: dict[str, Any]) -> str:
+    where = f"in {missing['columns']:,} columns and {missing['rows']:,} rows"
+    return f"{missing['cells']:,} ({_share(missing['share'])}), {where}"
+
+
+def _twice(twice: dict[str, int]) -> str:
+    rows, conflicting, outvoted = (f"{twice[name]:,}" for name in ("rows", "conflicting", "outvoted"))
+    if not twice["conflicting"]:
+        return f"{rows}; equal rows have the same target"
+    return f"{rows}; {conflicting} have equals with another target, so at least {outvoted} must be predicted wrong"
+
+
+def _named(names: list[str]) -> str:
+    more = f" and {len(names) - NAMES:,} more" if len(names) > NAMES else ""
+    return f"{len(names):,}: {', '.join(names[:NAMES])}{more}"
+
+
+def _size(n_bytes: int) -> str:
+    size = float(n_bytes)
+    for unit in ("B", "kB", "MB", "GB"):
+        if size < 1000 or unit == "GB":
+            return f"{size:.3g} {unit}"
+        size /= 1000
+    raise AssertionError("the last unit takes whatever is left")
+
+
+def _share(share: float) -> str:
+    return "<0.1 %" if 0 < share < 0.001 else f"{100 * share:.1f} %"
+
+
+def _classes(data: dict[str, Any]) -> Html:
+    classes = data["classes"]
+    most = max(row["share"] for row in classes) or 1.0
+    what = "labels" if data["task"] == "multilabel" else "classes"
+    first, rest = classes[:FIRST], classes[FIRST:]
+    more = None
+    if rest:
+        more = tag("details", tag("summary", f"{len(rest):,} more {what}"), _table(rest, most, f"The other {what}"))
+    return tag("div", tag("h3", f"{len(classes):,} {what}"), _table(first, most, f"The most frequent {what}"), more)
+
+
+def _table(classes: list[dict[str, Any]], most: float, caption: str) -> Html:
+    head = tag(
+        "tr",
+        tag("th", "name", scope="col"),
+        tag("th", "rows", scope="col", class_="num"),
+        tag("th", "share", scope="col", class_="num"),
+        tag("td"),
+    )
+    body = [
+        tag(
+            "tr",
+            tag("th", row["name"], scope="row"),
+            tag("td", f"{row['count']:,}", class_="num"),
+            tag("td", _share(row["share"]), class_="num"),
+            tag("td", _bar(row["share"] / most), class_="wide-bar"),
+        )
+        for row in classes
+    ]
+    table = tag(
+        "table",
+        tag("caption", caption, class_="hidden"),
+        tag("thead", head),
+        tag("tbody", *body),
+        class_="plain classes",
+    )
+    return tag("div", table, class_="scroll", tabindex=0, role="region", aria_label=caption)
+
+
+def _bar(share: float) -> Html:
+    rect = tag("rect", x=0, y=0, width=percent(round(100 * share, 2)), height="100%")
+    return tag("svg", rect, width="100%", height=8, class_="bar plainbar", aria_hidden="true")
