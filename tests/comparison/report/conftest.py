@@ -71,7 +71,17 @@ def record_of(rng, place, level, *, k, epochs, proba, confused, warnings):
         "n_test": N_TEST,
         "epochs": epochs,
         "curve": {"epoch": list(range(1, epochs + 1)), "score": curve.tolist(), "loss": (1 - curve).tolist()},
-        "calibration": {"nll": 0.3, "brier": 0.1, "ece": 0.05, "bins": bins} if proba else None,
+        "calibration": {
+            "nll": 0.3,
+            "brier": 0.1,
+            "ece": 0.05,
+            "ece_equal_mass": 0.05,
+            "ece_classwise": 0.05,
+            "ks": 0.05,
+            "bins": bins,
+        }
+        if proba
+        else None,
         "confusion": right.tolist() if confused else None,
     }
 
