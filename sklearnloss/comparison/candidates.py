@@ -1,7 +1,5 @@
 """Which losses are compared: those the user named, those of a grid file, or every one that applies."""
 
-import hashlib
-import inspect
 import json
 import tomllib
 from collections.abc import Callable, Mapping
@@ -41,16 +39,6 @@ class Candidate:
     def proper(self) -> bool:
         """Whether its probabilities are estimates of those of the classes."""
         return next(iter(choose_terms(self.spec).values())).component.proper and len(choose_terms(self.spec)) == 1
-
-    @property
-    def key(self) -> str:
-        """What the results of its fits are kept under: everything that decides them, the code of functions included."""
-        terms = choose_terms(self.spec)
-        parts = [
-            (c.component.full_name, c.component.version, repr(sorted(c.params.items())), c.coef, _code(c.component))
-            for c in terms.values()
-        ]
-        return hashlib.sha256(repr(parts).encode()).hexdigest()[:16]
 
 
 def find_candidates(losses: Any, protocol: Protocol, check: Check) -> list[Candidate]:
@@ -181,13 +169,3 @@ def _short(component: Component) -> str:
 
 def _status(candidate: Candidate) -> str:
     return next(iter(choose_terms(candidate.spec).values())).component.status
-
-
-def _code(component: Component) -> str:
-    """Return the source of a loss that no plugin owns; a name and a version would not say that it changed."""
-    if component.plugin not in ("", "local"):
-        return ""
-    try:
-        return inspect.getsource(component.obj)
-    except (OSError, TypeError):  # typed at a prompt
-        return ""

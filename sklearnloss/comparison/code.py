@@ -63,7 +63,7 @@ def reproduction(comparison: Findings) -> str:
         more=more,
         score=row.score,
         fit="".join(f", {key}={value}" for key, value in facts.items()),
-        name=name,
+        name=" ".join(name.split()),  # a line break would end the comment
     )
 
 

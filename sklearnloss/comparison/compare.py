@@ -40,7 +40,6 @@ from sklearnloss.exceptions import (
     UnknownNameError,
     did_you_mean,
 )
-from sklearnloss.spec import Loss
 
 __all__ = ["compare"]
 
@@ -185,7 +184,7 @@ def compare(
     scorers, notes = _scorers(scoring, protocol, y)
     if isinstance(losses, str) and losses == "suggested":
         suggestions = suggest_losses(X, y, random_state=random_state)
-        losses = [Loss(s.loss, **s.params) for s in suggestions]
+        losses = [suggestion.spec for suggestion in suggestions]
         notes += tuple(map(str, suggestions))
 
     def check(spec: Any) -> None:

@@ -10,13 +10,15 @@ from typing import Any, Protocol
 
 import joblib
 from joblib import Parallel, delayed
+from sklearn.base import clone
 from sklearn.pipeline import Pipeline
 
 from sklearnloss.comparison.candidates import Candidate
 from sklearnloss.comparison.fits import Problem, Record, run_fit
 from sklearnloss.comparison.store import MemoryStore
+from sklearnloss.estimators._fingerprint import Fingerprint
 
-__all__ = ["Engine", "Watcher"]
+__all__ = ["Engine", "Watcher", "fit_key"]
 
 DIED = "the process that trained it ended without a word, most likely for want of memory; try a smaller batch_size"
 
@@ -32,6 +34,13 @@ class Watcher(Protocol):
 
     def end(self) -> None:
         """Stop, however the comparison ended."""
+
+
+def fit_key(model: Any, spec: Any) -> str:
+    """Return what the fits of a loss are kept under: a hash of all that decides them, code of the user's included."""
+    mark = Fingerprint()
+    mark.add_parameters(clone(model).set_params(loss=spec))
+    return mark.name()
 
 
 class Engine:
@@ -68,7 +77,7 @@ class Engine:
     ) -> None:
         self.problem, self.candidates, self.template, self.store = problem, candidates, template, store
         self.n_jobs, self.threads, self.deadline = n_jobs, threads, deadline
-        self.keys = {c.name: c.key for c in candidates}
+        self.keys = {c.name: fit_key(template["model"], c.spec) for c in candidates}
         self.by_name = {c.name: c for c in candidates}
         self.failed: set[str] = set()
         self.numbers = {(split.repeat, split.fold): number for number, split in enumerate(problem.splits)}

@@ -7,6 +7,7 @@ import pytest
 
 from sklearnloss import Loss, LossClassifier
 from sklearnloss.comparison.candidates import find_candidates, name_of, read_grid
+from sklearnloss.comparison.engine import fit_key
 from sklearnloss.comparison.protocols import PROTOCOLS
 from sklearnloss.exceptions import (
     DataError,
@@ -117,10 +118,11 @@ def test_results_are_kept_by_what_decides_them():
     def second(logits, y):
         return logits.mean(1)
 
-    keys = [c.key for c in find({"a": "gce", "b": Loss("gce", q=0.4), "c": first, "d": second, "e": "core:gce"})]
+    model = LossClassifier()
+    keys = [fit_key(model, spec) for spec in ("gce", Loss("gce", q=0.4), first, second)]
     assert len(set(keys)) == 4
-    assert keys[0] == keys[4]  # another name of the same
-    assert find(["gce"])[0].key == keys[0]
+    assert fit_key(LossClassifier(), "gce") == keys[0]
+    assert fit_key(LossClassifier(lr=0.1), "gce") != keys[0]
 
 
 def test_whether_probabilities_are_meant():

@@ -88,16 +88,23 @@ def place_labels(points: list[tuple[Series, float, float]]) -> dict[int, tuple[f
         for dx, dy, anchor in _offsets():
             left = x + dx - width * ANCHORS[anchor]
             box = Box(left, y + dy - 11, left + width, y + dy - 11 + LINE)
-            inside = box.left >= 0 and box.right <= NARROW + 12 and box.top >= -6 and box.bottom <= HEIGHT
-            nearest = min(dots, key=lambda place: box.away(*dots[place]))
-            if inside and nearest == one.place and not any(box.meets(other) for other in taken):
+            inside = box.left >= -9 and box.right <= NARROW + 12 and box.top >= -6 and box.bottom <= HEIGHT
+            if inside and _clear(box, one, dots) and not any(box.meets(other) for other in taken):
                 taken.append(box)
                 placed[one.place] = (dx, dy, anchor)
                 break
     return placed
 
 
+def _clear(box: Box, one: Series, dots: dict[int, tuple[float, float]]) -> bool:
+    """Return whether a name is nearer to its own dot than to any other; one that is lifted out may be as near."""
+    own = box.away(*dots[one.place]) + (-1.0 if one.on else 1.0)
+    return all(own < box.away(x, y) for place, (x, y) in dots.items() if place != one.place)
+
+
 def _offsets() -> Iterator[tuple[float, float, str]]:
-    yield from ((9, 4, "start"), (-9, 4, "end"), (0, -10, "middle"), (0, 19, "middle"))
+    yield from ((9, 4, "start"), (-9, 4, "end"), (0, -11, "middle"), (0, 20, "middle"))
+    for dy in (-11, 20):  # above and below, from an edge of the chart inwards
+        yield from ((-5, dy, "start"), (5, dy, "end"))
     for dy in (-6, 14, -18, 27):
         yield from ((7, dy, "start"), (-7, dy, "end"), (0, dy, "middle"))

@@ -8,8 +8,10 @@ from html.parser import HTMLParser
 from itertools import pairwise
 from xml.etree import ElementTree
 
+import numpy as np
 import pytest
 
+from sklearnloss import compare
 from sklearnloss.comparison.report import render
 from sklearnloss.comparison.text import table
 
@@ -197,6 +199,15 @@ def test_the_confusion_matrix_is_summed_over_the_splits_and_read_along_true_clas
     page = render(result)
     assert cells(page, "matrix") == [["cat", "90", "10"], ["dog", "20", "80"]]
     assert "dog taken for cat: 20.0 % of its rows (24 of 120)" in text_of(main_of(page))
+
+
+def test_rows_of_the_confusion_matrix_have_the_names_of_their_classes(quick):
+    y = np.repeat([10, 9, 2], [30, 45, 60])
+    X = np.random.default_rng(0).normal(size=(len(y), 2))
+    result = compare(X, y, losses=["cross_entropy"], estimator=quick, cv=3, repeats=1, progress=False)
+    counts = np.sum([record["confusion"] for record in result.records["cross_entropy"]], axis=0)
+    assert counts.sum(axis=1).tolist() == [60, 45, 30]
+    assert [row[0] for row in cells(render(result), "matrix")] == ["2", "9", "10"]
 
 
 def test_a_comparison_that_was_run_has_a_report(result):
