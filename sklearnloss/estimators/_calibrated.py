@@ -59,7 +59,7 @@ def _map_of(calibrator: Any) -> nn.Module:
 
 
 def _numbers(values: np.ndarray) -> Tensor:
-    return torch.tensor(values, dtype=torch.float64)
+    return torch.tensor(np.ascontiguousarray(values), dtype=torch.float64)
 
 
 class _Linear(nn.Module):

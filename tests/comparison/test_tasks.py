@@ -72,6 +72,7 @@ def test_the_facts_of_a_small_table_are_those_counted_by_hand():
         "column_kinds": {"number": 2, "date": 1, "category": 1},
         "missing": {"cells": 5, "share": 5 / 24, "columns": 3, "rows": 3},
         "classes": [{"name": "v", "count": 4, "share": 4 / 6}, {"name": "u", "count": 2, "share": 2 / 6}],
+        "class_names": ["u", "v"],
         "imbalance": 2.0,
         "duplicates": {"rows": 3, "conflicting": 3, "outvoted": 1},
         "constant_columns": ["same"],

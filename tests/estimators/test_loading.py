@@ -76,6 +76,7 @@ def test_a_file_changed_anywhere_is_refused_or_loads_the_same(quick, two_blobs, 
     assert len(reasons) >= 5
 
 
+@pytest.mark.filterwarnings("ignore:.torch.jit:DeprecationWarning")  # of torch's own, where compile is forged
 def test_content_that_nobody_wrote_is_refused_even_with_a_right_checksum(quick, two_blobs, tmp_path):
     model = quick(hidden_layer_sizes=(2,), max_epochs=1).fit(*two_blobs)
     content, tensors = saved(model)
