@@ -36,7 +36,7 @@ X, X_test, y, y_test = train_test_split(X.astype(np.float32), y, test_size=0.3, 
 y = flip(y, 0.2, np.random.default_rng(0))"""
 
 
-def main(folder: Path = Path("compare-digits-flipped"), epochs: int = 40) -> None:
+def main(folder: Path = Path("compare-digits-flipped"), epochs: int = 80) -> None:
     """Compare, judge on clean rows, and write the report.
 
     Parameters
