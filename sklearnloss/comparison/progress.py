@@ -56,6 +56,8 @@ class Tally:
     def add(self, name: str, record: Record) -> None:
         """Take notice of a fit."""
         self._note(name, record)
+        if not self.fresh:
+            self.first_ended = time.monotonic()
         self.fresh += 1
 
     def _note(self, name: str, record: Record) -> None:
@@ -84,10 +86,13 @@ class Tally:
         return self.splits * len(self.names)
 
     def remaining(self) -> float | None:
-        """Return the seconds that are probably left, or None before anything is known."""
-        if not self.fresh:
+        """Return the seconds that are probably left, or None before anything is known.
+
+        The first fit does not count: a worker starts before it.
+        """
+        if self.fresh < 2:
             return None
-        left = (time.monotonic() - self.started) / self.fresh * (self.total - self.done)
+        left = (time.monotonic() - self.first_ended) / (self.fresh - 1) * (self.total - self.done)
         return left if self.deadline is None else min(left, max(0.0, self.deadline - time.monotonic()))
 
     def summary(self) -> str:

@@ -17,20 +17,8 @@ def fits(folder):
 
 @pytest.mark.skipif(os.name != "posix", reason="signals are those of POSIX")
 def test_ctrl_c_shows_what_was_finished_and_the_same_command_goes_on(tmp_path):
-    script = Path(sys.executable).with_name("sklearnloss")
-    command = [
-        script,
-        "compare",
-        "iris",
-        "--losses",
-        "cross_entropy,gce",
-        "--epochs",
-        "60",
-        "--folds",
-        "10",
-        "--jobs",
-        "2",
-    ]
+    arguments = "compare iris --losses cross_entropy,gce --epochs 60 --folds 10 --repeats 1 --jobs 2"
+    command = [Path(sys.executable).with_name("sklearnloss"), *arguments.split()]
     process = subprocess.Popen(
         command, cwd=tmp_path, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, start_new_session=True
     )

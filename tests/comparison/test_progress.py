@@ -43,15 +43,18 @@ def test_a_tally_counts_fits_rounds_and_what_is_left(monkeypatch):
     assert (tally.done, tally.total, tally.rounds(), tally.best(), tally.remaining()) == (1, 12, 0, "a", None)
     now[0] += 6
     tally.add("b", fit(0.95))
+    assert tally.remaining() is None  # a worker started before it
+    now[0] += 3
     tally.add("c", fit(error="no"))
     assert (tally.done, tally.rounds(), tally.best()) == (6, 1, "b")  # c has no more to do
-    assert tally.remaining() == pytest.approx(6 / 2 * 6)
-    assert tally.summary() == "6 of 12 fits, 6 s, about 18 s left"
+    assert tally.remaining() == pytest.approx(3 * 6)
+    assert tally.summary() == "6 of 12 fits, 9 s, about 18 s left"
 
 
 def test_what_is_left_is_never_more_than_the_budget(monkeypatch):
     monkeypatch.setattr("time.monotonic", lambda: 100.0)
     tally = Tally(engine(splits=50, deadline=103.0))
+    tally.add("a", fit())
     monkeypatch.setattr("time.monotonic", lambda: 101.0)
     tally.add("a", fit())
     assert tally.remaining() == pytest.approx(2.0)
