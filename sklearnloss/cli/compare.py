@@ -70,7 +70,7 @@ def compare(
     load()
     from sklearnloss.comparison.tables import load_table
 
-    table = load_table(data, _listed(target), group=group, time=time, drop=_listed(drop) or ())
+    table = load_table(data, target, group=group, time=time, drop=drop or ())
     arguments = {
         "losses": _losses(losses),
         "cv": folds,

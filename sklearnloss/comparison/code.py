@@ -1,12 +1,15 @@
 """Python that does the best loss's part of a comparison again, with scikit-learn alone."""
 
+import ast
 import re
+from collections.abc import Iterator
 from typing import Any
 
 import sklearn.model_selection
+from sklearn.metrics import get_scorer_names
 
-from sklearnloss.comparison.findings import Findings
-from sklearnloss.spec import Loss, Sum
+from sklearnloss.comparison.findings import Findings, Settings
+from sklearnloss.spec import Loss, Sum, named_terms
 
 __all__ = ["reproduction"]
 
@@ -16,7 +19,7 @@ TEMPLATE = """\
 torch.set_num_threads(1)  # as in the comparison; more threads may change the last digits
 
 {source}
-{ordered}
+{ordered}{own}
 
 def model(seed):
     return make_pipeline(
@@ -28,15 +31,20 @@ def model(seed):
 scores = []
 for seed in range({first}, {end}):
     folds = {splitter}
-    scores.extend(cross_val_score(model(seed), X, y, cv=folds, scoring="{metric}"{more}))
+    scores.extend(cross_val_score(model(seed), X, y, cv=folds, scoring={scoring}{more}))
 print(f"{{sum(scores) / len(scores):.4f}}")  # {score:.4f}
 
 best = model({first}).fit(X, y{fit})  # {name}, on all rows
 """
 
+ORDER = 'order = np.argsort(times, kind="stable")\nX, y = X[order], y[order]'
+ORDER_FRAME = ORDER.replace("X[order]", "X.iloc[order]")
+
 
 def reproduction(comparison: Findings) -> str:
     """Return a script that prints the mean score of the best loss, and fits it on all rows.
+
+    What Python cannot write, such as a function or a module of the user's, is a line to fill in: ``splitter = ...``.
 
     Parameters
     ----------
@@ -46,46 +54,83 @@ def reproduction(comparison: Findings) -> str:
     settings, name = comparison.settings, comparison.best
     spec = next(c.spec for c in comparison.candidates if c.name == name)
     row = next(r for r in comparison.rows if r.loss == name)
+    own: dict[str, str] = {}
     facts = {f"{settings.estimator.partition('(')[0].lower()}__{fact}": fact for fact in settings.fit_facts}
     params = ", ".join(f'"{key}": {value}' for key, value in facts.items())
     more = (", groups=groups" if settings.grouped else "") + (f", params={{{params}}}" if params else "")
+    metric = comparison.metric
+    scoring = f'"{metric}"' if metric in get_scorer_names() else _left_out(own, "scorer", metric)
+    parts = {
+        "preprocessor": _expression(settings.preprocessor, "preprocessor", own),
+        "estimator": _expression(settings.estimator, "estimator", own),
+        "loss": _loss(spec, own),
+        "splitter": _expression(settings.splitter, "splitter", own),
+        "scoring": scoring,
+    }
     return TEMPLATE.format(
-        imports=_imports(comparison, spec),
+        imports=_imports(comparison, parts["loss"]),
         source=settings.source.rstrip(),
-        ordered=f"{ORDER_FRAME if settings.frame else ORDER}\n" if settings.ordered else "",
-        preprocessor=settings.preprocessor,
-        estimator=settings.estimator,
-        loss=_written(spec),
+        ordered=_ordered(settings) if settings.ordered else "",
+        own="".join(f"{variable} = ...  # yours: {what}\n" for variable, what in own.items()),
         first=settings.random_state,
         end=settings.random_state + settings.repeats,
-        splitter=settings.splitter,
-        metric=comparison.metric,
         more=more,
         score=row.score,
         fit="".join(f", {key}={value}" for key, value in facts.items()),
         name=" ".join(name.split()),  # a line break would end the comment
+        **parts,
     )
 
 
-ORDER = "order = np.argsort(times, kind='stable')\nX, y = X[order], y[order]".replace("'", '"')
-ORDER_FRAME = ORDER.replace("X[order]", "X.iloc[order]")
+def _ordered(settings: Settings) -> str:
+    """Return the lines that bring the rows, and what goes with them, in the order of time."""
+    lines = [ORDER_FRAME if settings.frame else ORDER]
+    lines += [f"{fact} = {fact}[order]" for fact in settings.fit_facts if fact != "classes"]
+    return "\n".join(lines) + "\n"
 
 
-def _written(spec: Any) -> str:
+def _expression(text: str, variable: str, own: dict[str, str]) -> str:
+    """Return an expression, or the variable that stands for one that Python cannot read back."""
+    try:
+        tree = ast.parse(text, mode="eval")
+    except SyntaxError:
+        return _left_out(own, variable, text)
+    cut = any(isinstance(node, ast.Constant) and node.value is ... for node in ast.walk(tree))  # scikit-learn cut it
+    return _left_out(own, variable, text) if cut else text
+
+
+def _left_out(own: dict[str, str], variable: str, what: str) -> str:
+    own[variable] = " ".join(what.split())[:80]
+    return variable
+
+
+def _loss(spec: Any, own: dict[str, str]) -> str:
+    """Return a loss as Python; functions of the user's are theirs to bring along."""
     if isinstance(spec, str):
         return f'"{spec}"'
-    return repr(spec) if isinstance(spec, Loss | Sum) else str(getattr(spec, "__name__", spec))
+    if not isinstance(spec, Loss | Sum):
+        name = str(getattr(spec, "__name__", "loss"))
+        return _left_out(own, name if name.isidentifier() else "loss", "the loss")
+    text = _expression(repr(spec), "loss", own)
+    for name in _functions(spec) if text != "loss" else ():
+        _left_out(own, name, "the loss")
+    return text
 
 
-def _imports(comparison: Findings, spec: Any) -> str:
+def _functions(spec: Any) -> Iterator[str]:
+    for term in named_terms(spec).values():
+        if not isinstance(term.spec, str) and (name := getattr(term.spec, "__name__", "")).isidentifier():
+            yield name
+
+
+def _imports(comparison: Findings, loss: str) -> str:
     settings, names = comparison.settings, {("sklearn.model_selection", "cross_val_score")}
     names |= {(_public(module), name) for module, name in settings.imports}
     names.add(("sklearn.pipeline", "make_pipeline"))
     splitter = re.match(r"\w+", settings.splitter)
     if splitter and hasattr(sklearn.model_selection, splitter[0]):
         names.add(("sklearn.model_selection", splitter[0]))
-    written = _written(spec)
-    names |= {("sklearnloss", cls) for cls in ("Loss", "Sum") if re.search(rf"\b{cls}\(", written)}
+    names |= {("sklearnloss", cls) for cls in ("Loss", "Sum") if re.search(rf"\b{cls}\(", loss)}
     by_module = {module: sorted(n for m, n in names if m == module) for module, _ in sorted(names)}
     lines = [f"from {module} import {', '.join(group)}" for module, group in by_module.items()]
     return "\n".join([*(["import numpy as np"] if settings.ordered else []), "import torch", *lines])

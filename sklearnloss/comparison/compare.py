@@ -2,9 +2,10 @@
 
 import math
 import os
+import re
 import time
 import warnings
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence, Set
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
@@ -19,7 +20,7 @@ from sklearn.utils.validation import check_consistent_length
 
 from sklearnloss.comparison.budget import seconds_of
 from sklearnloss.comparison.candidates import Candidate, find_candidates, name_of
-from sklearnloss.comparison.engine import Engine, Watcher
+from sklearnloss.comparison.engine import Engine, Watcher, fit_key
 from sklearnloss.comparison.findings import Settings
 from sklearnloss.comparison.fits import Problem
 from sklearnloss.comparison.preprocessing import make_preprocessor
@@ -31,6 +32,7 @@ from sklearnloss.comparison.store import MemoryStore, Store, fingerprint
 from sklearnloss.comparison.suggestions import suggest_losses
 from sklearnloss.comparison.tables import check_rows
 from sklearnloss.comparison.tasks import describe_data, find_task
+from sklearnloss.estimators._fingerprint import Fingerprint
 from sklearnloss.exceptions import (
     ComparisonInterrupted,
     DataError,
@@ -40,6 +42,8 @@ from sklearnloss.exceptions import (
     UnknownNameError,
     did_you_mean,
 )
+from sklearnloss.facts import row_facts as known_row_facts
+from sklearnloss.spec import choose_terms
 
 __all__ = ["compare"]
 
@@ -101,8 +105,8 @@ def compare(
     groups : array of shape (n,), default=None
         Rows of a group are never on both sides of a split.
     times : array of shape (n,), default=None
-        What the rows are ordered by; each fold is judged on rows later than those it was trained on.
-    scoring : str, callable, or sequence of these, default=None
+        What the rows are ordered by; no row that a fold is judged by is earlier than one it was trained on.
+    scoring : str, callable, sequence of these, or mapping of names to these, default=None
         Scorers of scikit-learn; the first ranks the losses. None is the task's: accuracy, or balanced accuracy where
         the largest class has ten times the rows of the smallest; F1 for several labels.
     baseline : loss, default=None
@@ -172,8 +176,8 @@ def compare(
     deadline = None if budget is None else started + seconds_of(budget)
     X, y, groups, times = _arrays(X, y, groups, times)
     facts = _facts(len(y), sample_weight, row_facts)
-    classes = None if y.ndim == 2 else np.unique(y)
     protocol = _protocol(task, y)
+    classes = None if y.ndim == 2 else np.unique(y)
     if not 0 <= rope < math.inf:
         raise ParameterError(f"rope must be a float in [0, inf), got {rope!r}")
     check_rows(y, cv if isinstance(cv, int) else 2)
@@ -191,6 +195,7 @@ def compare(
         protocol.check(spec, y, model, facts.keys() - {"sample_weight", "classes"})
 
     candidates, reference = _with_baseline(find_candidates(losses, protocol, check), baseline, protocol, check)
+    _check_facts(facts.keys() - {"sample_weight", "classes"}, candidates)
     prepare, written = _preparation(preprocessor)
     template = Pipeline([("prepare", prepare), ("model", model)])
     settings = Settings(
@@ -222,7 +227,7 @@ def compare(
     problem = Problem(X, y, plan.splits, classes, facts, scorers)
     kept: MemoryStore = MemoryStore()
     if store is not None:
-        kept = Store(Path(store), _identity(problem, groups, times, plan, settings, threads))
+        kept = Store(Path(store), _identity(problem, groups, times, plan, settings, template, threads))
     engine = Engine(problem, candidates, template, kept, n_jobs=n_jobs, threads=threads, deadline=deadline)
     interrupted = None
     try:
@@ -249,11 +254,16 @@ def compare(
 
 def _arrays(X: Any, y: Any, groups: Any, times: Any) -> tuple[Any, np.ndarray, np.ndarray | None, np.ndarray | None]:
     X = X if hasattr(X, "shape") else np.asarray(X)
+    if len(X.shape) != 2:
+        raise DataError(f"X must be a table (n, d), got shape {X.shape}; put texts into columns of their own")
+    X = X.tocsr() if hasattr(X, "tocsr") else X
     y = y.toarray() if hasattr(y, "toarray") else np.asarray(y)
     if y.ndim == 2 and y.shape[1] == 1:
         y = y[:, 0]
     groups, times = (None if values is None else np.asarray(values) for values in (groups, times))
     check_consistent_length(X, y, groups, times)
+    if times is not None and times.dtype.kind in "fmM" and (missing := int((times != times).sum())):
+        raise DataError(f"times is missing in {missing} of {len(times)} rows; fill them, or leave these rows out")
     return X, y, groups, times
 
 
@@ -265,6 +275,14 @@ def _facts(n: int, sample_weight: Any, row_facts: Mapping[str, Any] | None) -> d
         if values.ndim == 0 or len(values) != n:
             raise DataError(f"{name} must have one row per row of X, {n}, got shape {values.shape}")
     return facts
+
+
+def _check_facts(names: Set[str], candidates: Sequence[Candidate]) -> None:
+    """Refuse a row fact that is no fact, and that no loss names."""
+    terms = [choice.component for c in candidates for choice in choose_terms(c.spec).values()]
+    known = known_row_facts().union(*({*t.data, *t.needs, *t.wishes} for t in terms))
+    if strange := sorted(names - known):
+        raise DataError(f"row_facts holds {strange[0]!r}, which no loss asks for{did_you_mean(strange[0], known)}")
 
 
 def _protocol(task: str, y: np.ndarray) -> Protocol:
@@ -313,19 +331,27 @@ def _scorers(scoring: Any, protocol: Protocol, y: np.ndarray) -> tuple[dict[str,
                 "the smallest; scoring= chooses",
             )
         return {name: get_scorer(name) for name in names}, notes
-    given = [scoring] if isinstance(scoring, str) or callable(scoring) else list(scoring)
-    if not given:
+    named = _named_scorers(scoring)
+    if not named:
         raise ParameterError("scoring is empty; name a scorer such as 'accuracy', or leave it out")
-    scorers = {}
-    for scorer in given:
+    scorers: dict[str, Any] = {}
+    for called, scorer in named:
         if isinstance(scorer, str) and scorer not in get_scorer_names():
             raise UnknownNameError(
                 f"unknown scorer {scorer!r}{did_you_mean(scorer, get_scorer_names())} "
                 "(sklearn.metrics.get_scorer_names() lists them)"
             )
-        called = scorer if isinstance(scorer, str) else getattr(scorer, "__name__", type(scorer).__name__)
+        if called in scorers:
+            raise ParameterError(f"scoring holds two of the name {called!r}; give them names: {{'mine': scorer, ...}}")
         scorers[called] = get_scorer(scorer)
     return scorers, ()
+
+
+def _named_scorers(scoring: Any) -> list[tuple[str, Any]]:
+    if isinstance(scoring, Mapping):
+        return list(scoring.items())
+    given = [scoring] if isinstance(scoring, str) or callable(scoring) else list(scoring)
+    return [(s if isinstance(s, str) else getattr(s, "__name__", type(s).__name__), s) for s in given]
 
 
 def _imbalance(y: np.ndarray) -> float:
@@ -361,7 +387,7 @@ def _preparation(preprocessor: Any) -> tuple[Any, str]:
 
 def _python(estimator: Any) -> str:
     with config_context(print_changed_only=True):
-        return " ".join(estimator.__repr__(N_CHAR_MAX=100_000).split())
+        return re.sub(r"\n\s*", " ", estimator.__repr__(N_CHAR_MAX=100_000))
 
 
 def _imports(estimator: Any) -> set[tuple[str, str]]:
@@ -371,12 +397,20 @@ def _imports(estimator: Any) -> set[tuple[str, str]]:
     return {(cls.__module__.partition("._")[0], cls.__name__) for cls in classes if cls.__module__ != "__main__"}
 
 
+def _mark(value: Any) -> str:
+    """Return a hash of an object's code and data, where its text may be short of both."""
+    mark = Fingerprint()
+    mark.add_object(value)
+    return mark.name()
+
+
 def _identity(
     problem: Problem,
     groups: np.ndarray | None,
     times: np.ndarray | None,
     plan: Plan,
     settings: Settings,
+    template: Pipeline,
     threads: int,
 ) -> dict[str, Any]:
     """Return what decides the result of a fit besides its loss."""
@@ -384,9 +418,9 @@ def _identity(
     return {
         "data": fingerprint(problem.X, problem.y, groups, times, *facts),
         "splits": plan.identity,
-        "scoring": list(settings.scoring),
-        "estimator": settings.estimator,
-        "preprocessor": settings.preprocessor,
+        "scoring": [[name, _mark(scorer)] for name, scorer in problem.scorers.items()],
+        "estimator": fit_key(template["model"], template["model"].loss),
+        "preprocessor": _mark(template["prepare"]),
         "threads": threads,
         "versions": {name: settings.versions[name] for name in ("sklearnloss", "scikit-learn", "torch")},
     }

@@ -5,11 +5,12 @@ import time
 import warnings
 from collections.abc import Iterator, Sequence
 from concurrent.futures.process import BrokenProcessPool
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, Protocol
 
 import joblib
-from joblib import Parallel, delayed
+from joblib import Parallel, delayed, wrap_non_picklable_objects
 from sklearn.base import clone
 from sklearn.pipeline import Pipeline
 
@@ -133,7 +134,7 @@ class Engine:
     def _try_alone(self, shared: Problem | Path, watcher: Watcher) -> None:
         """Do the fits that were in flight one by one, so that the loss that kills its worker is found."""
         for number, name in sorted(self.in_flight):
-            if name in self.failed:
+            if name in self.failed or self._late:
                 continue
             try:
                 [record] = Parallel(n_jobs=2)([self._job(shared, number, self.by_name[name])])
@@ -155,16 +156,21 @@ class Engine:
         """Put the rows where each worker loads them once, rather than sending them with every fit."""
         if joblib.effective_n_jobs(self.n_jobs) == 1:
             return self.problem
-        joblib.dump(self.problem, folder / "problem.joblib")
+        scorers = {name: wrap_non_picklable_objects(scorer) for name, scorer in self.problem.scorers.items()}
+        joblib.dump(replace(self.problem, scorers=scorers), folder / "problem.joblib")
         return folder / "problem.joblib"
 
     def _jobs(self, shared: Problem | Path) -> Iterator[Any]:
         """Yield the fits one after the other; joblib asks for the next when a worker is free."""
         for number, candidate in self._missing():
-            if self.deadline is not None and time.monotonic() >= self.deadline:
+            if self._late:
                 return
             self.in_flight.add((number, candidate.name))
             yield self._job(shared, number, candidate)
+
+    @property
+    def _late(self) -> bool:
+        return self.deadline is not None and time.monotonic() >= self.deadline
 
     def _job(self, shared: Problem | Path, number: int, candidate: Candidate) -> Any:
         return delayed(run_fit)(shared, number, self.template, candidate.name, candidate.spec, threads=self.threads)

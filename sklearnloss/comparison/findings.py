@@ -18,7 +18,8 @@ __all__ = ["Findings", "Row", "Settings"]
 
 NAN = math.nan
 CALIBRATION = ("ece", "ece_equal_mass", "ece_classwise", "ks", "nll", "brier")
-BOUNDED = frozenset(get_scorer_names())  # those of classification are one at best, or zero if they are negated
+# scores of classification are one at best, or zero if they are negated
+BOUNDED = frozenset(get_scorer_names()) - {"positive_likelihood_ratio"}
 
 
 @dataclass(frozen=True)

@@ -68,7 +68,7 @@ def load_problem(path: Path) -> Problem:
     """Load a problem that the main process put into a file; a worker does so once."""
     if multiprocessing.parent_process() is not None:
         threading.Thread(target=_end_with_parent, args=(os.getppid(),), daemon=True).start()
-    return joblib.load(path)
+    return joblib.load(path, mmap_mode="r")
 
 
 def _end_with_parent(parent: int) -> None:
@@ -132,9 +132,9 @@ def pinned(threads: int) -> Iterator[None]:
 def _fit_and_judge(problem: Problem, split: Split, pipeline: Pipeline, spec: Any) -> Record:
     prepare, model = pipeline["prepare"], pipeline["model"]
     model.set_params(loss=spec, random_state=split.seed)
-    X, y = _rows(problem.X, split.train), problem.y[split.train]
-    X_test, y_test = _rows(problem.X, split.test), problem.y[split.test]
-    facts = {n: values if n == "classes" else values[split.train] for n, values in problem.fit_facts.items()}
+    X, y = _rows(problem.X, split.train), _rows(problem.y, split.train)
+    X_test, y_test = _rows(problem.X, split.test), _rows(problem.y, split.test)
+    facts = {n: values if n == "classes" else _rows(values, split.train) for n, values in problem.fit_facts.items()}
 
     started = time.perf_counter()
     prepared = prepare.fit_transform(X, y)

@@ -14,6 +14,7 @@ __all__ = [
     "ColumnKind",
     "column_kinds",
     "column_names",
+    "is_missing",
     "missing_cells",
     "require_pandas",
     "select_columns",
@@ -162,10 +163,10 @@ def missing_cells(X: Any) -> Any:
     if hasattr(X, "isna"):
         return X.isna().to_numpy()
     if hasattr(X, "columns"):  # polars
-        return np.column_stack([[_is_missing(value) for value in column.to_list()] for column in _columns(X)])
+        return np.column_stack([[is_missing(value) for value in column.to_list()] for column in _columns(X)])
     X = np.asarray(X)
     if X.dtype.kind == "O":
-        return np.array([[_is_missing(value) for value in row] for row in X])
+        return np.array([[is_missing(value) for value in row] for row in X])
     return np.isnan(X) if X.dtype.kind in "fmM" else np.zeros(X.shape, dtype=bool)
 
 
@@ -203,7 +204,7 @@ def _kind_of_column(X: Any, place: int, dtype: Any) -> ColumnKind | None:
 def _kind_of_objects(values: Iterable[Any]) -> ColumnKind:
     found: set[ColumnKind] = set()
     for value in values:
-        if _is_missing(value):
+        if is_missing(value):
             continue
         if isinstance(value, Number) and not isinstance(value, (bool, np.bool_, complex)):
             found.add("number")
@@ -218,7 +219,8 @@ def _holds_containers(values: Iterable[Any]) -> bool:
     return any(isinstance(value, (list, tuple, dict, set, np.ndarray)) for value in values)
 
 
-def _is_missing(value: Any) -> bool:
+def is_missing(value: Any) -> bool:
+    """Whether a value is None, NaN, NA or NaT."""
     return (
         value is None or type(value).__name__ in ("NAType", "NaTType") or (isinstance(value, float) and value != value)
     )
@@ -247,7 +249,7 @@ def _numbers_of_array(values: np.ndarray) -> np.ndarray | None:
     if values.dtype.kind == "m":
         return values / DAY
     if values.dtype.kind == "O":
-        values = np.array([np.nan if _is_missing(value) else _number(value) for value in values], dtype=object)
+        values = np.array([np.nan if is_missing(value) else _number(value) for value in values], dtype=object)
     try:
         return values.astype(float)
     except (TypeError, ValueError):
@@ -277,4 +279,4 @@ def _texts_of_series(series: Any) -> np.ndarray:
 
 
 def _as_texts(values: Iterable[Any]) -> np.ndarray:
-    return np.array([MISSING if _is_missing(value) else str(value) for value in values], dtype=object)
+    return np.array([MISSING if is_missing(value) else str(value) for value in values], dtype=object)

@@ -1,5 +1,6 @@
 """The result of a comparison: its table, pictures and report, and the best estimator."""
 
+import html
 import json
 import math
 import os
@@ -183,10 +184,12 @@ class Comparison(Findings):
 
     def __repr__(self) -> str:
         done = sum(row.status == "ok" for row in self.rows)
+        if not done:
+            return f"<Comparison on {self.name}: no loss has a score>"
         return f"<Comparison of {done} losses on {self.name}: best {self.rows[0].loss} {self.rows[0].score:.4f}>"
 
     def _repr_html_(self) -> str:
-        return str(self.to_frame().to_html(float_format="{:.4g}".format))
+        return f"<pre>{html.escape(self.to_text())}</pre>"
 
 
 def _without(record: Record, name: str) -> Record:

@@ -102,6 +102,8 @@ def plan_splits(
         raise DataError(f"repeats={repeats} would repeat the same folds: with {given} it must be 1")
     if whole:
         _check_size(len(y), int(cv), groups, times)
+    if times is not None and whole:
+        _warn_of_ties(times, int(cv))
     labels = y if y.ndim == 1 else None
     if whole and times is None and groups is None and labels is not None:
         _warn_of_rare_classes(labels, int(cv))
@@ -125,7 +127,7 @@ def plan_splits(
         grouped=groups is not None,
         ordered=times is not None,
     )
-    identity = f"{code} {random_state}" if whole else joblib.hash([(s.train, s.test) for s in splits])
+    identity = f"{code if whole else joblib.hash([(s.train, s.test) for s in splits])} {random_state}"
     return Plan(tuple(splits), words, code, identity)
 
 
@@ -142,6 +144,14 @@ def _warn_of_rare_classes(y: np.ndarray, folds: int) -> None:
     if counts.min() < folds:
         rare = f"class {classes[counts.argmin()]!s} has {counts.min()} rows, fewer than the {folds} folds"
         warnings.warn(f"{rare}; some folds are judged without it", DataWarning, stacklevel=4)
+
+
+def _warn_of_ties(times: np.ndarray, folds: int) -> None:
+    ordered = np.sort(times)
+    if len(times) > folds and any(
+        ordered[train[-1]] == ordered[test[0]] for train, test in TimeSeriesSplit(folds).split(ordered)
+    ):
+        warnings.warn("rows of one time are on both sides of a fold; give finer times", DataWarning, stacklevel=4)
 
 
 def _splitter(

@@ -140,7 +140,7 @@ def fingerprint(*values: Any) -> str:
             _hash_frame(digest, value)
         elif isinstance(value, np.ndarray) and not value.dtype.hasobject:
             digest.update(f"{value.dtype.str}{value.shape}".encode())
-            digest.update(np.ascontiguousarray(value).data)
+            digest.update(np.ascontiguousarray(value).reshape(-1).view(np.uint8).data)
         else:
             digest.update(joblib.hash(value, hash_name="sha1").encode())
     return digest.hexdigest()[:16]

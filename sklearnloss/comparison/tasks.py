@@ -8,7 +8,7 @@ import numpy as np
 from scipy import sparse
 from sklearn.utils.multiclass import type_of_target
 
-from sklearnloss.comparison.frames import column_kinds, column_names, missing_cells, to_numbers, to_texts
+from sklearnloss.comparison.frames import column_kinds, column_names, is_missing, missing_cells, to_numbers, to_texts
 from sklearnloss.estimators._targets import ClassTargets, Kind
 from sklearnloss.exceptions import DataError
 
@@ -50,7 +50,7 @@ def find_task(y: Any) -> Kind:
     values = plain_target(y)
     if not values.size:
         raise DataError("the target is empty")
-    if values.dtype.kind in "fO" and (missing := sum(v is None or v != v for v in values.ravel().tolist())):
+    if values.dtype.kind in "fO" and (missing := sum(map(is_missing, values.ravel().tolist()))):
         raise DataError(f"the target is missing in {missing} of {len(values)} rows; leave these rows out")
     kind = type_of_target(values)
     if kind == "multilabel-indicator":

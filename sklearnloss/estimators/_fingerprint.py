@@ -73,6 +73,11 @@ class Fingerprint:
             self.hash.update(f"{name} {tensor.dtype} {tuple(tensor.shape)}".encode())
             self.hash.update(_bytes(tensor))
 
+    def add_object(self, value: Any) -> None:
+        """Feed an object of the user's: its code, what it closes over, its data."""
+        for part in _words_of(value, {}):
+            self.hash.update(part.encode())
+
     def add_parameters(self, estimator: Any) -> bool:
         """Feed parameters, components and versions; say whether all of them are known by name and version."""
         encode = Encoder()
@@ -112,9 +117,11 @@ def _words_of(value: Any, seen: dict[int, Any]) -> Iterator[str]:
     elif isinstance(value, types.MethodType):
         yield from _words_of((value.__func__, value.__self__), seen)
     elif isinstance(value, types.FunctionType):
-        yield value.__qualname__
+        yield f"{value.__module__}.{value.__qualname__}"
+        if _package(value) in LIBRARIES:
+            return
         yield from _words_of_code(value.__code__)
-        yield from _words_of((value.__defaults__, value.__kwdefaults__, _closed_over(value)), seen)
+        yield from _words_of((value.__defaults__, value.__kwdefaults__, _closed_over(value), _globals(value)), seen)
     elif isinstance(value, type):
         yield f"{value.__module__}.{value.__qualname__}"
         for cls in value.__mro__:
@@ -130,6 +137,26 @@ def _words_of(value: Any, seen: dict[int, Any]) -> Iterator[str]:
             yield from _words_of(part, seen)
     else:
         yield from _words_of_data(value, seen)
+
+
+def _package(value: Any) -> str:
+    return str(getattr(value, "__module__", None) or "").partition(".")[0]
+
+
+def _globals(function: types.FunctionType) -> dict[str, Any]:
+    """Return what a function takes from its module, but not from other packages."""
+    found = {
+        name: function.__globals__[name] for name in sorted(_names(function.__code__)) if name in function.__globals__
+    }
+    return {
+        name: value
+        for name, value in found.items()
+        if not isinstance(value, types.ModuleType) and _package(value) in ("", _package(function))
+    }
+
+
+def _names(code: types.CodeType) -> set[str]:
+    return set(code.co_names).union(*(_names(c) for c in code.co_consts if isinstance(c, types.CodeType)))
 
 
 def _closed_over(function: types.FunctionType) -> list[Any]:
@@ -148,8 +175,10 @@ def _words_of_data(value: Any, seen: dict[int, Any]) -> Iterator[str]:
         yield from _words_of(type(value), seen)
         if isinstance(value, torch.nn.Module):
             yield from _words_of(dict(value.state_dict()), seen)
-        if not isinstance(value, types.ModuleType):
-            held = vars(value).items() if hasattr(value, "__dict__") else ()
+        if not hasattr(value, "__dict__"):  # a slice, a ufunc, a function of C
+            yield repr(value)
+        elif not isinstance(value, types.ModuleType):
+            held = vars(value).items()
             given = {name: part for name, part in held if not name.endswith("_")}  # the others it has learned
             yield from _words_of(given, seen)
         return

@@ -3,6 +3,7 @@
 import contextlib
 import io
 import math
+import re
 import warnings
 
 import numpy as np
@@ -13,9 +14,9 @@ from scipy.sparse import csr_matrix
 from sklearn.datasets import load_iris, make_blobs, make_multilabel_classification
 from sklearn.linear_model import LogisticRegression
 from sklearn.metrics import f1_score, make_scorer
-from sklearn.model_selection import ShuffleSplit, StratifiedKFold, cross_val_score
+from sklearn.model_selection import KFold, ShuffleSplit, StratifiedKFold, cross_val_score
 from sklearn.pipeline import make_pipeline
-from sklearn.preprocessing import StandardScaler
+from sklearn.preprocessing import FunctionTransformer, StandardScaler
 
 import sklearnloss
 from sklearnloss import Loss, LossClassifier, compare, make_preprocessor
@@ -295,6 +296,9 @@ def test_a_preprocessor_of_ones_own_or_none(blobs, quick):
         ({"cv": 1}, DataError, "cv must be a number of folds"),
         ({"row_facts": {"teacher": np.zeros(3)}}, DataError, "teacher must have one row per row of X, 120"),
         ({"groups": np.zeros(5)}, ValueError, "inconsistent numbers of samples"),
+        ({"times": np.full(120, np.nan)}, DataError, "times is missing in 120 of 120 rows"),
+        ({"row_facts": {"teachr": np.zeros(120)}}, DataError, "no loss asks for; did you mean 'teacher'"),
+        ({"scoring": [make_scorer(f1_score), make_scorer(f1_score)]}, ParameterError, "two of the name '_Scorer'"),
     ],
 )
 def test_what_cannot_be_used_is_refused_before_any_fit(blobs, arguments, error, message):
@@ -359,6 +363,8 @@ def test_more_losses_and_more_repeats_use_what_is_there(blobs, quick, tmp_path):
         ({"preprocessor": None}, "preprocessor"),
         ({"estimator": LossClassifier(max_epochs=2)}, "estimator"),
         ({"sample_weight": np.ones(120)}, "data"),
+        ({"preprocessor": FunctionTransformer(np.abs)}, "preprocessor"),
+        ({"estimator": LossClassifier(hidden_layer_sizes=(8,), lr=0.05, max_epochs=6, dropout=0.1)}, "estimator"),
         ({"threads": 2}, "threads"),
     ],
 )
@@ -367,6 +373,41 @@ def test_a_store_of_something_else_is_not_mixed_in(blobs, quick, tmp_path, chang
     compare(*blobs, **arguments)
     with pytest.raises(LoadError, match=f"another .*{what}"):
         compare(*blobs, **(arguments | changed))
+
+
+def test_scorers_are_known_by_what_they_do_not_by_their_names(blobs, quick, tmp_path):
+    arguments = {"losses": ["gce"], "estimator": quick, "cv": 2, "repeats": 1, "store": tmp_path / "s"}
+    compare(*blobs, scoring={"mine": make_scorer(f1_score, average="macro")}, **arguments)
+    with pytest.raises(LoadError, match="another scoring"):
+        compare(*blobs, scoring={"mine": make_scorer(f1_score, average="micro")}, **arguments)
+
+
+def test_with_splits_of_ones_own_the_seed_still_counts(blobs, quick, tmp_path):
+    arguments = {"losses": ["gce"], "estimator": quick, "cv": KFold(2), "store": tmp_path / "s"}
+    compare(*blobs, random_state=0, **arguments)
+    with pytest.raises(LoadError, match="another splits"):
+        compare(*blobs, random_state=1, **arguments)
+
+
+def test_dates_order_rows_and_are_part_of_the_store(blobs, quick, tmp_path):
+    days = np.datetime64("2024-01-01") + np.arange(120)
+    arguments = {"losses": ["gce"], "estimator": quick, "cv": 2, "store": tmp_path / "s"}
+    compare(*blobs, times=days, **arguments)
+    with pytest.raises(LoadError, match="another data"):
+        compare(*blobs, times=days[::-1], **arguments)
+
+
+def test_rows_of_one_time_on_both_sides_are_warned_of(blobs, quick):
+    with pytest.warns(DataWarning, match="rows of one time are on both sides of a fold"):
+        compare(*blobs, times=np.repeat(np.arange(4), 30), losses=["gce"], estimator=quick, cv=2)
+
+
+def test_a_scorer_that_only_this_process_knows_reaches_the_workers(blobs, quick):
+    scoring = {"mine": make_scorer(lambda truth, predicted: float((truth == predicted).mean()))}
+    frame = pd.DataFrame(blobs[0], columns=list("abcd"))
+    arguments = {"losses": ["gce"], "estimator": quick, "cv": 2, "repeats": 1, "scoring": scoring}
+    alone, together = (compare(frame, blobs[1], **arguments, n_jobs=n_jobs) for n_jobs in (1, 2))
+    assert alone.scores["gce"].tolist() == together.scores["gce"].tolist()
 
 
 # -- what it gives ------------------------------------------------------------------------------------------------
@@ -397,6 +438,52 @@ def test_the_code_knows_groups_times_and_weights(quick, how):
     result = compare(frame, y, losses=["gce"], estimator=quick, cv=3, source=f"X, y, {name} = given", **{name: values})
     text, _ = printed(result.code(), given=(frame, y, values))
     assert text == f"{result.rows[0].score:.4f}"
+
+
+def test_the_code_brings_weights_into_the_order_of_time(quick):
+    X, y = make_blobs(90, n_features=3, centers=3, cluster_std=4.0, random_state=0)
+    times, weights = -np.arange(90), np.linspace(0.1, 5, 90)
+    arguments = {"times": times, "sample_weight": weights, "source": "X, y, times, sample_weight = given"}
+    result = compare(X, y, losses=["gce"], estimator=quick, cv=3, scoring="neg_brier_score", **arguments)
+    text, _ = printed(result.code(), given=(X, y, times, weights))
+    assert text == f"{result.rows[0].score:.4f}"
+
+
+def mine(logits, y):
+    """Cross entropy of one's own."""
+    return torch.nn.functional.cross_entropy(logits, y, reduction="none")
+
+
+def share_right(model, X, y):
+    """Accuracy of one's own."""
+    return float((model.predict(X) == y).mean())
+
+
+@pytest.mark.parametrize(
+    ("arguments", "line"),
+    [
+        ({"losses": [mine]}, "mine = ...  # yours: the loss"),
+        ({"losses": [Loss(mine) + 0.1 * Loss("gce")]}, "mine = ...  # yours: the loss"),
+        ({"losses": {"l": lambda logits, y: mine(logits, y)}}, "loss = ...  # yours: the loss"),
+        ({"scoring": share_right}, "scorer = ...  # yours: share_right"),
+        ({"preprocessor": FunctionTransformer(np.abs)}, "preprocessor = ...  # yours: FunctionTransformer(func="),
+        ({"cv": KFold(2).split(np.zeros(120))}, "splitter = ...  # yours: <generator object"),
+    ],
+)
+def test_what_python_cannot_write_is_a_line_to_fill_in(blobs, quick, arguments, line):
+    result = compare(*blobs, **({"losses": ["gce"], "estimator": quick, "cv": 2} | arguments))
+    code = result.code().replace("X, y = ...", "X, y = given")
+    (left_out,) = [text for text in code.splitlines() if "# yours: " in text]
+    assert left_out.startswith(line)
+    bring = {
+        "mine": mine,
+        "loss": mine,
+        "scorer": share_right,
+        "preprocessor": FunctionTransformer(np.abs),
+        "splitter": list(KFold(2).split(np.zeros(120))),
+    }
+    code = re.sub(r"^(\w+) = \.\.\.  # yours: .*$", r"\1 = bring['\1']", code, flags=re.M)
+    assert printed(code, given=blobs, bring=bring)[0] == f"{result.rows[0].score:.4f}"
 
 
 def test_a_frame_has_a_row_per_loss_and_every_number(result):
@@ -444,7 +531,7 @@ def test_without_a_score_there_is_no_best(blobs, quick):
 
     result = compare(*blobs, losses=[wrong], estimator=quick, cv=2, repeats=1)
     assert str(result).startswith("wrong  failed: ValueError: no")
-    assert "wrong" in repr(result)
+    assert repr(result) == "<Comparison on data: no loss has a score>"
     with pytest.raises(DataError, match="no loss has a score; wrong: ValueError: no"):
         result.best_estimator()
 
