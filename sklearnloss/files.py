@@ -1,7 +1,7 @@
 """Writing files whole or not at all."""
 
 import os
-import tempfile
+import secrets
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -44,19 +44,20 @@ def write_atomically(path: str | os.PathLike[str], content: bytes | Callable[[Bi
     with explained(target):
         if target.is_dir():
             raise IsADirectoryError(None, "it is a directory")
-        handle, name = tempfile.mkstemp(prefix=f".{target.name}.", suffix=".tmp", dir=target.parent)
+        name = target.with_name(f".{target.name}.{secrets.token_hex(8)}.tmp")
         try:
-            with os.fdopen(handle, "wb") as file:
+            with open(name, "xb") as file:
                 if callable(content):
                     content(file)
                 else:
                     file.write(content)
                 file.flush()
                 os.fsync(file.fileno())
-            os.chmod(name, _mode(target))
+            if target.exists():
+                os.chmod(name, target.stat().st_mode & 0o777)
             os.replace(name, target)
         except BaseException:
-            Path(name).unlink(missing_ok=True)
+            name.unlink(missing_ok=True)
             raise
         _sync_folder(target.parent)
 
@@ -147,19 +148,11 @@ def explained(path: Path) -> Iterator[None]:
         raise OutputError(f"could not write {str(path)!r}: {error.strerror or error}") from error
 
 
-def _mode(target: Path) -> int:
-    """Return the permissions of the file to be replaced, or those of a new file."""
-    try:
-        return target.stat().st_mode & 0o777
-    except FileNotFoundError:
-        mask = os.umask(0)
-        os.umask(mask)
-        return 0o666 & ~mask
-
-
 def _sync_folder(folder: Path) -> None:
     """Make the new name last through a loss of power, where the system can."""
-    if os.name == "posix":
+    if os.name != "posix":
+        return
+    with suppress(OSError):  # a folder that may not be read, a network file system; the file itself is written
         handle = os.open(folder, os.O_RDONLY)
         try:
             os.fsync(handle)

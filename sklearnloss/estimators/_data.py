@@ -186,6 +186,8 @@ def _open_npy(path: Path, limit: int) -> np.ndarray:
         mapped = np.load(path, mmap_mode="r")
     except (ValueError, EOFError) as error:
         raise DataError(f"{str(path)!r} cannot be read: {error}; save numbers with np.save") from error
+    if not isinstance(mapped, np.ndarray):
+        raise DataError(f"{str(path)!r} holds several arrays, as np.savez writes them; save one with np.save")
     return mapped if _size(mapped) > limit else np.load(path)
 
 

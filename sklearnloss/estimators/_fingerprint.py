@@ -2,7 +2,6 @@
 
 import functools
 import hashlib
-import inspect
 import json
 import types
 from collections.abc import Iterator
@@ -21,6 +20,7 @@ __all__ = ["Fingerprint"]
 # what changes what is printed or where it is written; the seed is in the generator
 IRRELEVANT = frozenset({"verbose", "checkpoint", "random_state", "warm_start"})
 LIBRARIES = ("sklearnloss", "torch", "sklearn", "skorch", "numpy", "builtins", "abc")  # covered by their version
+OF_A_CLASS = frozenset({"__module__", "__doc__", "__dict__", "__weakref__", "__firstlineno__", "component"})
 SCALARS = (bool, int, float, complex, str, bytes)
 
 
@@ -126,7 +126,8 @@ def _words_of(value: Any, seen: dict[int, Any]) -> Iterator[str]:
         yield f"{value.__module__}.{value.__qualname__}"
         for cls in value.__mro__:
             if cls.__module__.partition(".")[0] not in LIBRARIES:
-                yield from _words_of([f for _, f in sorted(vars(cls).items()) if inspect.isfunction(f)], seen)
+                own = {name: _unwrapped(m) for name, m in sorted(vars(cls).items()) if name not in OF_A_CLASS}
+                yield from _words_of(own, seen)
     elif isinstance(value, list | tuple | set | frozenset):
         yield f"{type(value).__name__} {len(value)}"
         for part in value if isinstance(value, list | tuple) else sorted(value, key=repr):
@@ -157,6 +158,13 @@ def _globals(function: types.FunctionType) -> dict[str, Any]:
 
 def _names(code: types.CodeType) -> set[str]:
     return set(code.co_names).union(*(_names(c) for c in code.co_consts if isinstance(c, types.CodeType)))
+
+
+def _unwrapped(member: Any) -> Any:
+    """Return the functions behind a property, a static or a class method."""
+    if isinstance(member, property):
+        return [member.fget, member.fset, member.fdel]
+    return getattr(member, "__func__", member)
 
 
 def _closed_over(function: types.FunctionType) -> list[Any]:

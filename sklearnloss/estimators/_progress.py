@@ -6,7 +6,7 @@ import numpy as np
 
 from sklearnloss.estimators._fingerprint import Fingerprint
 from sklearnloss.estimators._saving import fitted_state
-from sklearnloss.exceptions import SaveError
+from sklearnloss.exceptions import LoadError, SaveError
 from sklearnloss.training.batches import Batches
 from sklearnloss.training.checkpoints import Checkpoint, load_running, running_state
 from sklearnloss.training.codec import Decoder, Encoder, Unstorable
@@ -84,9 +84,15 @@ class Progress:
             device=self.estimator._device(),
             living=encode.generators,
         )
-        load_running(content["running"], decode, net, batches, self.estimator._device())
-        watch.best, watch.waited, watch.best_state = decode.decode(content["watch"])
-        done: int = content["done"]
+        try:
+            load_running(content["running"], decode, net, batches, self.estimator._device())
+            watch.best, watch.waited, watch.best_state = decode.decode(content["watch"])
+            done: int = content["done"]
+        except (LoadError, KeyError) as error:  # the net is half changed, so starting anew would not be the same fit
+            raise LoadError(
+                f"checkpoint {str(self.file.path)!r} is of a fit whose code has changed ({error}); remove it, and "
+                "training starts anew"
+            ) from error
         if self.estimator.verbose:
             print(f"checkpoint: goes on after epoch {done} ({self.file.path})", flush=True)
         return watch.epochs if content["last"] else done
@@ -100,9 +106,12 @@ class Progress:
             raise SaveError(f"checkpoint: {left}, which cannot be stored; {REFUSED}") from left
         self.file.write({**content, "generators": encode.generator_states()}, encode.tensors)
 
-    def finish(self) -> None:
-        """Leave the file of a finished fit only where the same fit may take the result again."""
-        self.file.release(remove=not self.reusable)
+    def __enter__(self) -> None:
+        """Nothing is to be done."""
+
+    def __exit__(self, kind: type[BaseException] | None, *error: object) -> None:
+        """Let others have the file; that of a finished fit stays only where the same fit may take the result again."""
+        self.file.release(remove=kind is None and not self.reusable)
 
     def _state(
         self, encode: Encoder, watch: Any, net: LossNet, batches: Batches, *, done: int, last: bool

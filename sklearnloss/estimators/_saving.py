@@ -238,7 +238,7 @@ def restored(
         tensors, records=cls._records, generators=content["generators"], given=given, names=names, device=place
     )
     for name, value in content["attributes"].items():
-        if hasattr(cls, name):
+        if hasattr(cls, name) or name in content["params"]:
             raise LoadError(f"{cls.__name__} has {name!r} itself; the file was written by another version")
         setattr(estimator, name, decode.decode(value))
     plan, weights = content["network"], decode.decode(content["net"]["module"])

@@ -3,6 +3,7 @@
 import functools
 import inspect
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import nullcontext
 from numbers import Integral, Real
 from os import PathLike
 from typing import Any, ClassVar, Self
@@ -413,27 +414,26 @@ class LossClassifier(ClassifierMixin, ClassExport, NetEstimator):  # type: ignor
         facts = check_row_facts(row_facts, self._named_row_facts(), len(codes), type(self).__name__)
         rows = Rows(as_rows(X), codes, np.arange(len(codes)), self._weights(X, y, sample_weight), self._by_code(facts))
         progress = self._progress(rows, rng, epochs=epochs, resume=resume, classes=targets.classes, order=targets.order)
-        held_out = self._hold_out(rows, rng)
-        role = check_terms(terms, targets, ordered=self.class_order is not None)
-        if resume:
-            self._go_on(rows, terms, role, rng, same_net=same_net)
-        else:
-            self._build(rows, terms, role, rng)
-        batches = self._make_batches(rows, terms, self.net_, int(rng.integers(2**62)))
-        score = None
-        if self.early_stopping:
-            score = self._scorer(given, held_out["early_stopping"])
-        watch = Watch(self, epochs, X, y, context, score, progress)
-        self.calibration_ = None
-        self._run(self.net_, batches, watch, epochs=epochs, seed=int(rng.integers(2**62)))
-        if calibrator is not None:
-            part = held_out["calibrate"]
-            outputs = self.decision_function(some_rows(given[0], part))
-            truth = codes if targets.kind == "multilabel" else y  # a sparse y is dense as codes
-            weights = None if rows.weights is None else rows.weights[part]
-            self.calibration_ = Calibration.fit(calibrator, outputs, truth[part], self.classes_, weights)
-        if progress is not None:
-            progress.finish()
+        with nullcontext() if progress is None else progress:
+            held_out = self._hold_out(rows, rng)
+            role = check_terms(terms, targets, ordered=self.class_order is not None)
+            if resume:
+                self._go_on(rows, terms, role, rng, same_net=same_net)
+            else:
+                self._build(rows, terms, role, rng)
+            batches = self._make_batches(rows, terms, self.net_, int(rng.integers(2**62)))
+            score = None
+            if self.early_stopping:
+                score = self._scorer(given, held_out["early_stopping"])
+            watch = Watch(self, epochs, X, y, context, score, progress)
+            self.calibration_ = None
+            self._run(self.net_, batches, watch, epochs=epochs, seed=int(rng.integers(2**62)))
+            if calibrator is not None:
+                part = held_out["calibrate"]
+                outputs = self.decision_function(some_rows(given[0], part))
+                truth = codes if targets.kind == "multilabel" else y  # a sparse y is dense as codes
+                weights = None if rows.weights is None else rows.weights[part]
+                self.calibration_ = Calibration.fit(calibrator, outputs, truth[part], self.classes_, weights)
         if context is not None:
             context.call_on_fit_task_end(estimator=self, X=X, y=y, reconstruction_attributes=self._state)
         return self

@@ -15,6 +15,7 @@ from sklearnloss.training.state import check_weights
 __all__ = ["blueprint", "build"]
 
 HEADS: dict[str, type[nn.Module]] = {kind.__name__: kind for kind in (LinearHead, ScoreHead, HiddenHead, CosineHead)}
+MADE_WITH = {"n_features", "n_outputs", "n_classes", "random_state"}
 NAMES = {kind: name for name, kind in ACTIVATIONS.items()}
 
 
@@ -51,6 +52,7 @@ def build(
     LoadError
         If module or head are not those that were saved.
     """
+    _check_made_with(plan["module_from"])
     dtype = getattr(torch, plan["dtype"])
     if plan["module_from"] is None:
         backbone: nn.Module = nn.Sequential(*(_layer(*words) for words in plan["backbone"]))
@@ -68,6 +70,14 @@ def build(
         part = {key.partition(".")[2]: value for key, value in weights.items() if key.startswith(f"{name}.")}
         getattr(network, name).load_state_dict(part, assign=own is None)  # a user's tied weights stay tied
     return network
+
+
+def _check_made_with(facts: Any) -> None:
+    """Refuse what no fit gives to a user's factory."""
+    if facts is None:
+        return
+    if facts.keys() != MADE_WITH or not all(type(value) is int for value in facts.values()):
+        raise LoadError(f"a module is made with {', '.join(sorted(MADE_WITH))}, the file has {facts}")
 
 
 def _users(module: Any, plan: Mapping[str, Any]) -> nn.Module:

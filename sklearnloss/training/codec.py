@@ -263,10 +263,13 @@ class Decoder:
 
     def _array(self, inner: Any) -> np.ndarray:
         dtype = np.dtype(inner["dtype"])
-        if dtype.itemsize > LONGEST:
-            raise LoadError(f"an array has items of {dtype.itemsize} bytes")
         if "tensor" in inner:
-            return self.tensors[inner["tensor"]].numpy().astype(dtype)
+            stored = self.tensors[inner["tensor"]].numpy()
+            if stored.dtype != dtype.newbyteorder("="):
+                raise LoadError(f"an array of {dtype} is stored as {stored.dtype}")
+            return stored.astype(dtype, copy=False)
+        if dtype.itemsize * len(inner["values"]) > LONGEST + 64 * sum(map(len, map(str, inner["values"]))):
+            raise LoadError(f"an array has {len(inner['values'])} items of {dtype.itemsize} bytes")
         if dtype.kind == "O":
             array = np.empty(len(inner["values"]), dtype=object)
             array[:] = self.decode(inner["values"])
@@ -290,13 +293,16 @@ class Decoder:
         state = self.decode(inner)
         if state["bit_generator"] not in BIT_GENERATORS:
             raise LoadError(f"unknown generator {state['bit_generator']!r}")
+        _check_places(state)
         bits = getattr(np.random, state["bit_generator"])(0)
         bits.state = state
         return np.random.Generator(bits)
 
     def _random_state(self, inner: Any) -> np.random.RandomState:
         made = np.random.RandomState(0)
-        made.set_state(self.decode(inner))
+        state = self.decode(inner)
+        _check_places(state)
+        made.set_state(state)
         return made
 
     def _spec(self, inner: Any) -> Spec:
@@ -334,6 +340,14 @@ _DECODERS: dict[str, Callable[[Decoder, Any], Any]] = {
     "sum": Decoder._sum,
     "given": lambda self, inner: self.given[inner],
 }
+
+
+def _check_places(state: Mapping[str, Any]) -> None:
+    """Refuse a place beyond the end of a generator's memory, which numpy would read."""
+    inner = state["state"]
+    pos = inner.get("pos", 0) if isinstance(inner, dict) else 0
+    if not (0 <= pos <= 624 and 0 <= state.get("buffer_pos", 0) <= 4):
+        raise LoadError("a generator stands beyond its end")
 
 
 def _registered(kind: str, value: Any) -> Component | None:

@@ -1,5 +1,6 @@
 """Rows of a memory map that is too large for memory, read from its file."""
 
+import mmap
 from itertools import pairwise
 from pathlib import Path
 from typing import Any, BinaryIO
@@ -22,7 +23,10 @@ def memory_map(X: Any) -> np.memmap[Any, Any] | None:
     root = X
     while isinstance(root.base, np.ndarray):
         root = root.base
-    return root if isinstance(root, np.memmap) else None
+    if not isinstance(root, np.memmap) or not isinstance(root.base, mmap.mmap):  # a copy keeps the class of a map
+        return None
+    # joblib's own, of an array that was sent to a worker
+    return None if "joblib_memmapping_folder" in str(root.filename) else root
 
 
 class MappedRows(FileRows):

@@ -432,10 +432,6 @@ class LossNet(NeuralNet):  # type: ignore[misc]
 
     # -- prediction ---------------------------------------------------------------------------------------------------
 
-    def predict_output(self, X: Any) -> Tensor:
-        """Return the head's output for all rows, on the CPU."""
-        return torch.from_numpy(self.map_output(X, lambda output: output.numpy()))
-
     def map_output(self, X: Any, finish: Callable[[Tensor], np.ndarray]) -> np.ndarray:
         """Return what a function makes of the head's output, chunk by chunk, so that only the result is held whole.
 

@@ -48,6 +48,8 @@ class ParquetRows(FileRows):
         self, path: Path, *, limit: int, columns: Sequence[str] | None = None, target: str | None = None
     ) -> None:
         self.paths = sorted(path.glob("*.parquet")) if path.is_dir() else [path]
+        if not self.paths:
+            raise DataError(f"{str(path)!r} holds no *.parquet; of a partitioned folder give one part, or one file")
         schemas, rows = [], []
         for file in self.files:
             with _opened(file) as opened:
@@ -56,6 +58,11 @@ class ParquetRows(FileRows):
         if target is not None:
             for schema, file in zip(schemas, self.files, strict=True):
                 _check_column(schema, target, file)
+                if schema.field(target).type != schemas[0].field(target).type:
+                    raise DataError(
+                        f"the target {target!r} is {schema.field(target).type} in {str(file)!r} and "
+                        f"{schemas[0].field(target).type} in {str(self.files[0])!r}; write them with one type"
+                    )
         self.target = target
         self.names = _features(schemas[0], target) if columns is None else list(columns)
         types = {
@@ -192,6 +199,8 @@ def _check_column(schema: Any, name: str, file: Path) -> None:
     if name not in schema.names:
         near = did_you_mean(name, schema.names)
         raise DataError(f"{str(file)!r} has no column {name!r}{near}; it has {', '.join(map(repr, schema.names))}")
+    if schema.names.count(name) > 1:
+        raise DataError(f"{str(file)!r} has several columns {name!r}; each needs a name of its own")
 
 
 def _number_type(schema: Any, name: str, file: Path) -> Any:

@@ -255,7 +255,7 @@ def row_chunks(X: Any, elements: int = 1 << 19) -> Iterator[tuple[slice, np.ndar
 
     That is two megabytes in float32, which a cache holds.
     """
-    size = max(256, elements // max(1, int(np.prod(X.shape[1:]))))
+    size = max(1, elements // max(1, int(np.prod(X.shape[1:]))))
     slices = (slice(start, min(start + size, X.shape[0])) for start in range(0, X.shape[0], size))
     if not isinstance(X, Source):
         for rows in slices:

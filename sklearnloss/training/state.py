@@ -127,6 +127,8 @@ def load_object(thing: Any, state: Any, decode: Decoder) -> None:
         holder.load_state_dict(decode.decode(state["state_dict"]))
         return
     for name, value in state["attributes"].items():
+        if name in OF_EVERY_MODULE or callable(getattr(type(holder), name, None)):
+            raise LoadError(f"{type(holder).__name__} has {name!r} itself; a state cannot replace it")
         vars(holder)[name] = decode.decode(value)
 
 

@@ -159,6 +159,71 @@ def test_a_fit_goes_on_from_the_last_finished_epoch(quick, overlapping, tmp_path
         np.testing.assert_array_equal(whole.predict_proba(X), again.predict_proba(X))
 
 
+def test_a_fit_whose_error_is_kept_goes_on_in_the_same_process(quick, overlapping, tmp_path, monkeypatch):
+    X, y = overlapping
+    model = quick(max_epochs=6, checkpoint=tmp_path)
+    with monkeypatch.context() as patch:
+        interrupt(patch, 3)
+        try:
+            model.fit(X, y)
+        except Stop as error:
+            kept = error  # as a notebook keeps the last traceback
+    seen = epochs_run(monkeypatch)
+    quick(max_epochs=6, checkpoint=tmp_path).fit(X, y)
+    assert (seen, type(kept)) == ([4, 5, 6], Stop)
+
+
+class Rated:
+    """A loss with a number, a property and a static method of its class."""
+
+    rate = 1.0
+
+    @property
+    def twice(self):
+        return 2 * self.rate
+
+    @staticmethod
+    def power():
+        return 2
+
+
+def test_all_of_a_class_counts(monkeypatch):
+    def name():
+        mark = _fingerprint.Fingerprint()
+        mark.add_object(Rated)
+        return mark.name()
+
+    before = name()
+    assert name() == before
+    for member, value in [
+        ("rate", 5.0),
+        ("twice", property(lambda self: 3 * self.rate)),
+        ("power", staticmethod(lambda: 3)),
+    ]:
+        with monkeypatch.context() as patch:
+            patch.setattr(Rated, member, value)
+            assert name() != before
+    assert name() == before
+
+
+SCALE = 1.0
+
+
+def scaled_error(logits, y):
+    return SCALE * cross_entropy(logits, y, reduction="none")
+
+
+def test_what_a_function_takes_from_its_module_counts(monkeypatch):
+    def name():
+        mark = _fingerprint.Fingerprint()
+        mark.add_object(scaled_error)
+        return mark.name()
+
+    before = name()
+    monkeypatch.setitem(scaled_error.__globals__, "SCALE", 2.0)
+    assert name() != before
+
+
 def kept_as(form, X, folder):
     """Return rows as a CSR matrix, or from a file that is larger than the limit."""
     if form == "CSR":

@@ -17,7 +17,7 @@ from sklearnloss import Loss, LossClassifier, load, loss, register, registry, sa
 from sklearnloss.estimators._saving import saved
 from sklearnloss.exceptions import LoadError, PluginWarning
 from sklearnloss.plugins import Plugin
-from sklearnloss.training.archive import pack
+from sklearnloss.training.archive import pack, read_archive
 
 
 def spoilt(raw, draw):
@@ -74,6 +74,60 @@ def test_a_file_changed_anywhere_is_refused_or_loads_the_same(quick, two_blobs, 
     assert sum(n for (_, fate), n in counts.items() if fate == "refused") > 450
     assert len({sort for sort, _ in counts}) == 8
     assert len(reasons) >= 5
+
+
+def forged(path, change):
+    """Write a file whose content was changed, with a right checksum."""
+    content, tensors = read_archive(path)
+    change(content)
+    path.write_bytes(pack(content, tensors))
+
+
+def test_a_file_gives_a_factory_no_argument_that_no_fit_gives(quick, blobs, tmp_path):
+    given = []
+
+    def factory(n_features, n_outputs, weights=None):
+        given.append(weights)
+        return nn.Linear(n_features, n_outputs)
+
+    quick(module=factory).fit(*blobs).save(tmp_path / "m")
+    given.clear()
+    forged(tmp_path / "m", lambda content: content["network"]["module_from"].update(weights="http://somewhere"))
+    with pytest.raises(LoadError, match="a module is made with n_classes, n_features, n_outputs, random_state"):
+        load(tmp_path / "m", module=factory)
+    assert given == []
+
+
+def test_a_state_replaces_no_method_and_no_parameter(quick, two_blobs, tmp_path):
+    quick("ensloss").fit(*two_blobs).save(tmp_path / "m")
+    metric = {"component": ["metric", "core:ece"]}
+    key = next(iter(read_archive(tmp_path / "m")[0]["net"]["losses"]))
+    forged(tmp_path / "m", lambda content: content["net"]["losses"][key]["attributes"].update(forward=metric))
+    with pytest.raises(LoadError, match="has 'forward' itself; a state cannot replace it"):
+        load(tmp_path / "m")
+    quick("ensloss").fit(*two_blobs).save(tmp_path / "m")
+    forged(tmp_path / "m", lambda content: content["attributes"].update(lr="x"))
+    with pytest.raises(LoadError, match="has 'lr' itself"):
+        load(tmp_path / "m")
+
+
+def test_a_generator_beyond_its_end_and_an_array_larger_than_its_text_are_refused(quick, blobs, tmp_path):
+    model = quick(random_state=np.random.RandomState(0)).fit(*blobs)
+    model.save(tmp_path / "m")
+
+    def beyond(content):
+        pairs = dict(content["params"]["random_state"]["random_state"]["dict"])
+        (place,) = [pair for pair in pairs["state"]["dict"] if pair[0] == "pos"]
+        place[1] = 10**8
+
+    forged(tmp_path / "m", beyond)
+    with pytest.raises(LoadError, match="a generator stands beyond its end"):
+        load(tmp_path / "m")
+    model.save(tmp_path / "m")
+    many = {"array": {"dtype": "<U262144", "shape": [1000], "values": [""] * 1000}}
+    forged(tmp_path / "m", lambda content: content["attributes"].update(classes_=many))
+    with pytest.raises(LoadError, match="an array has 1000 items of 1048576 bytes"):
+        load(tmp_path / "m")
 
 
 @pytest.mark.filterwarnings("ignore:.torch.jit:DeprecationWarning")  # of torch's own, where compile is forged

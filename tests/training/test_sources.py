@@ -295,3 +295,20 @@ def test_items_of_different_length_are_refused():
         source[1:3]
     with pytest.raises(DataError, match=r"the first is \(1,\), another \(3,\)"):
         source[2:3]
+
+
+def test_a_copy_of_a_map_and_the_maps_of_joblib_are_arrays(tmp_path):
+    mapped = np.memmap(tmp_path / "X.bin", np.float64, "w+", shape=(5, 3))
+    assert memory_map(mapped) is mapped
+    assert memory_map(mapped[1:]) is mapped
+    for copied in (mapped.copy(), mapped.astype(np.float32), np.sort(mapped), mapped.take([0, 1], axis=0)):
+        assert memory_map(copied) is None
+    (tmp_path / "joblib_memmapping_folder_1").mkdir()
+    sent = np.memmap(tmp_path / "joblib_memmapping_folder_1" / "X.pkl", np.float64, "w+", shape=(5, 3))
+    assert memory_map(sent) is None
+
+
+def test_chunks_of_wide_rows_are_no_larger_than_others():
+    sizes = [part.shape[0] for _, part in row_chunks(np.zeros((40, 100_000), np.float32))]
+    assert max(sizes) * 100_000 <= 1 << 19
+    assert sum(sizes) == 40
