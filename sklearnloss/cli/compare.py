@@ -90,7 +90,7 @@ def compare(
         typer.echo(f"stopped {stopped}", err=True)
         result, folder, code = stopped.result, stopped.folder, 130
     _show(result, folder, json=json)
-    raise typer.Exit(code)
+    raise typer.Exit(code if code or result.scores or not result.finished else 1)
 
 
 def _kept(table: "Table", out: Path | None, epochs: int | None, arguments: dict[str, Any]) -> "tuple[Comparison, Path]":

@@ -32,7 +32,7 @@ scores = []
 for seed in range({first}, {end}):
     folds = {splitter}
     scores.extend(cross_val_score(model(seed), X, y, cv=folds, scoring={scoring}{more}))
-print(f"{{sum(scores) / len(scores):.4f}}")  # {score:.4f}
+print(f"{{sum(scores) / len(scores):.4f}}")  # {score:.4f}{over}
 
 best = model({first}).fit(X, y{fit})  # {name}, on all rows
 """
@@ -76,6 +76,7 @@ def reproduction(comparison: Findings) -> str:
         end=settings.random_state + settings.repeats,
         more=more,
         score=row.score,
+        over="" if row.fits == settings.splits else f" over {row.fits} of these {settings.splits} splits",
         fit="".join(f", {key}={value}" for key, value in facts.items()),
         name=" ".join(name.split()),  # a line break would end the comment
         **parts,

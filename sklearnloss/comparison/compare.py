@@ -178,6 +178,8 @@ def compare(
     facts = _facts(len(y), sample_weight, row_facts)
     protocol = _protocol(task, y)
     classes = None if y.ndim == 2 else np.unique(y)
+    if n_jobs == 0 or threads < 1:
+        raise ParameterError(f"n_jobs must not be 0, and threads an int in [1, inf); got {n_jobs} and {threads}")
     if not 0 <= rope < math.inf:
         raise ParameterError(f"rope must be a float in [0, inf), got {rope!r}")
     check_rows(y, cv if isinstance(cv, int) else 2)
@@ -257,6 +259,9 @@ def _arrays(X: Any, y: Any, groups: Any, times: Any) -> tuple[Any, np.ndarray, n
     if len(X.shape) != 2:
         raise DataError(f"X must be a table (n, d), got shape {X.shape}; put texts into columns of their own")
     X = X.tocsr() if hasattr(X, "tocsr") else X
+    names = list(getattr(X, "columns", ()))
+    if twice := sorted({str(name) for name in names if names.count(name) > 1}) if len(set(names)) < len(names) else []:
+        raise DataError(f"X has the column {twice[0]!r} more than once; each needs a name of its own")
     y = y.toarray() if hasattr(y, "toarray") else np.asarray(y)
     if y.ndim == 2 and y.shape[1] == 1:
         y = y[:, 0]
@@ -295,9 +300,13 @@ def _protocol(task: str, y: np.ndarray) -> Protocol:
 
 
 def _seed(random_state: Any) -> int:
-    if isinstance(random_state, bool) or not isinstance(random_state, int | np.integer) or random_state < 0:
+    if (
+        isinstance(random_state, bool)
+        or not isinstance(random_state, int | np.integer)
+        or not 0 <= random_state < 2**31
+    ):
         raise ParameterError(
-            f"random_state must be an int in [0, inf), got {random_state!r}; every loss is given the same seeds"
+            f"random_state must be an int in [0, 2**31), got {random_state!r}; every loss is given the same seeds"
         )
     return int(random_state)
 

@@ -281,6 +281,8 @@ def _read_one(result: Any) -> tuple[str, Mapping[str, ArrayLike]]:
 
 
 def _mapping(scores: Any) -> Mapping[str, ArrayLike]:
+    """Return the scores of a data set: a mapping, or the result of ``compare``."""
+    scores = getattr(scores, "scores", scores)
     if not isinstance(scores, Mapping):
         raise DataError(_no_result(scores))
     return scores
@@ -289,7 +291,7 @@ def _mapping(scores: Any) -> Mapping[str, ArrayLike]:
 def _no_result(given: Any) -> str:
     return (
         f"rank: {type(given).__name__} is no result; give results of compare (with .name and .scores), "
-        "a mapping {data set: {loss: score}}, or a pandas DataFrame with a row for each data set"
+        "a mapping {data set: {loss: score}} or {data set: result}, or a pandas DataFrame with a row for each data set"
     )
 
 

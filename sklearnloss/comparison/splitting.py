@@ -141,6 +141,8 @@ def _check_size(n: int, folds: int, groups: np.ndarray | None, times: np.ndarray
 
 def _warn_of_rare_classes(y: np.ndarray, folds: int) -> None:
     classes, counts = np.unique(y, return_counts=True)
+    if counts.max() < folds:
+        raise DataError(f"{folds} folds, but the largest class has {counts.max()} rows; lower cv")
     if counts.min() < folds:
         rare = f"class {classes[counts.argmin()]!s} has {counts.min()} rows, fewer than the {folds} folds"
         warnings.warn(f"{rare}; some folds are judged without it", DataWarning, stacklevel=4)

@@ -137,7 +137,8 @@ def table(comparison: Findings, width: int | None = None) -> str:
 def _below(comparison: Findings) -> str:
     settings = comparison.settings
     fits = {row.fits for row in comparison.rows if row.status == "ok"}
-    over = f"{max(fits)} of {settings.splits} splits" if fits and max(fits) < settings.splits else "all splits"
+    most = max(fits, default=0)
+    over = "all splits" if most == settings.splits else f"{most} of {settings.splits} splits"
     lines = [
         f"{settings.name}: {comparison.data['rows']} rows, {settings.task}; {settings.plan}, {over}",
         *settings.notes,

@@ -99,7 +99,10 @@ BAD_ARGUMENTS = {
     "folds": (["--folds", "1"], "number of folds in [2, inf)"),
     "repeats": (["--repeats", "0"], "repeats must be an int in [1, inf), got 0"),
     "rope": (["--rope", "-1"], "rope must be a float in [0, inf)"),
-    "seed": (["--seed", "-1"], "random_state must be an int in [0, inf)"),
+    "seed": (["--seed", "-1"], "random_state must be an int in [0, 2**31)"),
+    "large seed": (["--seed", "99999999999"], "random_state must be an int in [0, 2**31)"),
+    "jobs": (["--jobs", "0"], "n_jobs must not be 0"),
+    "more folds than rows of a class": (["--folds", "30"], "30 folds, but the largest class has 20 rows"),
     "dropped column": (["--drop", "c"], "'c'"),
     "time that repeats": (["--time", "a"], "with times it must be 1"),
     "folder under a file": (["--out", "/dev/null/x"], "could not write '/dev/null/x'"),
@@ -201,6 +204,13 @@ def test_a_budget_that_ends_it_is_said(run, data):
     assert result.exit_code == 0
     assert "not finished: the same command goes on from here" in result.stderr
     assert "not run" in result.stdout
+
+
+def test_if_no_loss_has_a_score_the_status_is_one(run, data):
+    result = run("compare", data, "--target", "y", *QUICK, "--scoring", "f1")  # it asks which of the words is positive
+    assert result.exit_code == 1
+    assert "failed: ValueError" in result.stdout
+    assert "0 of 2 splits" in result.stdout
 
 
 def test_on_a_narrow_terminal_columns_give_way(run, data):

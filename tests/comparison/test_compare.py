@@ -165,6 +165,12 @@ def test_frames_with_missing_values_and_words_are_taken_as_they_are(quick):
     assert set(result.best_estimator().predict(X)) <= {"no", "yes"}
 
 
+def test_two_columns_of_one_name_are_refused(blobs, quick):
+    frame = pd.DataFrame(blobs[0], columns=["a", "b", "a", "c"])
+    with pytest.raises(DataError, match="X has the column 'a' more than once"):
+        compare(frame, blobs[1], losses=["gce"], estimator=quick)
+
+
 def test_several_labels(quick):
     X, y = make_multilabel_classification(90, n_features=6, n_classes=3, random_state=0)
     result = compare(X, y, losses=["bce", "asl"], estimator=quick, cv=3, repeats=1)
@@ -296,6 +302,7 @@ def test_a_preprocessor_of_ones_own_or_none(blobs, quick):
         ({"cv": 1}, DataError, "cv must be a number of folds"),
         ({"row_facts": {"teacher": np.zeros(3)}}, DataError, "teacher must have one row per row of X, 120"),
         ({"groups": np.zeros(5)}, ValueError, "inconsistent numbers of samples"),
+        ({"n_jobs": 0}, ParameterError, "n_jobs must not be 0"),
         ({"times": np.full(120, np.nan)}, DataError, "times is missing in 120 of 120 rows"),
         ({"row_facts": {"teachr": np.zeros(120)}}, DataError, "no loss asks for; did you mean 'teacher'"),
         ({"scoring": [make_scorer(f1_score), make_scorer(f1_score)]}, ParameterError, "two of the name '_Scorer'"),
@@ -323,6 +330,7 @@ def test_a_budget_ends_it_and_the_table_is_over_the_splits_that_all_have(blobs, 
     assert rounds > 0
     assert [row.fits for row in result.rows] == [rounds, rounds]
     assert f"{rounds} of 6 splits" in str(result)
+    assert f"over {rounds} of these 6 splits" in result.code()
 
 
 def test_splits_are_done_one_after_the_other_so_that_losses_stay_level(blobs, quick):

@@ -366,3 +366,14 @@ def test_without_the_extra_it_says_what_to_install(monkeypatch, module, call):
     monkeypatch.setitem(sys.modules, module, None)
     with pytest.raises(ImportError, match=rf'Ranking.{call} needs {module[:6]}.*: pip install "sklearnloss\[report\]"'):
         getattr(result, call)()
+
+
+def test_results_of_compare_may_be_named_by_a_mapping():
+    class Result:
+        name = "data"
+
+        def __init__(self, **scores):
+            self.scores = scores
+
+    results = {"iris": Result(a=[0.9, 0.8], b=[0.7, 0.6]), "wine": Result(a=[0.9, 0.9], b=[0.5, 0.4])}
+    assert rank(results).ranks == {"a": 1.0, "b": 2.0}

@@ -25,26 +25,38 @@ def calibration(findings: Findings, shown: list[Series]) -> Html | None:
     drawn = [s for s in shown if bins[s.place]]
     if not drawn:
         return None
-    several = findings.settings.task == "multilabel"
+    across, up, about = _words(findings)
     axis = linear([0.0, 1.0], pad=0.0, count=5)
     diagonal = curve([(0, 0), (100, 100)], class_="ideal")
     lines = [_line(s, bins[s.place], axis) for s in sorted(drawn, key=lambda s: s.on)]
     without = [s.name for s in shown if not bins[s.place]]
-    about = "On the diagonal predictions are right as often as they say; below it they are too sure of themselves. "
     about += f"{N_BINS} bins of equal width, all splits together, without those of fewer than {FEWEST} rows; "
     about += "the area of a dot is the share of rows in it."
     if without:
         about += f" Without probabilities, and not shown: {', '.join(without)}."
     plot = chart(
         "calibration-chart", axis, axis, [stretched([diagonal]), *lines],
-        labels=("probability of a label" if several else "probability of the predicted class",
-                "share that has it" if several else "share that is right"),
+        labels=(across, up),
         title="Observed frequency by predicted probability",
         about="; ".join(f"{s.name}: expected calibration error {s.row.ece:.3f}" for s in drawn),
         height=HEIGHT,
     )  # fmt: skip
     errors = {s.name: f"ECE {s.row.ece:.3f}" for s in drawn}
     return figure("calibration", "Calibration", plot, legend("calibration", drawn, says=errors), about=about)
+
+
+def _words(findings: Findings) -> tuple[str, str, str]:
+    """Return what the axes show, and how to read them; of two classes the probability of the second is judged."""
+    match findings.settings.task:
+        case "multilabel":
+            across, up = "probability of a label", "share that has it"
+        case "binary":
+            name = f"{findings.data['class_names'][-1]}"
+            across, up = f"probability of {name}", f"share that is {name}"
+        case _:
+            reading = "On the diagonal predictions are right as often as they say; below it they are too sure. "
+            return "probability of the predicted class", "share that is right", reading
+    return across, up, "On the diagonal probabilities are what happens; below it they are too high, above it too low. "
 
 
 def merged_bins(records: list[Record]) -> Bins:
