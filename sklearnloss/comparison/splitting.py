@@ -71,8 +71,8 @@ def plan_splits(
     y : array of shape (n,) or (n, n_labels)
         Targets.
     cv : int, splitter or iterable of (train, test), default=5
-        A number of folds, stratified by class; whole groups stay together; with times each fold is judged on rows later
-        than all it was trained on. Anything else is taken as it is.
+        A number of folds, stratified by class; whole groups stay together; with times no row that a fold is judged by
+        is earlier than one it was trained on. Anything else is taken as it is.
     repeats : int, default=None
         Each with other folds and another seed; None is 2, or 1 for times and for splits of one's own.
     groups : array of shape (n,), default=None
