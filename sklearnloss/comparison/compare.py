@@ -182,7 +182,7 @@ def compare(
         raise ParameterError(f"n_jobs must not be 0, and threads an int in [1, inf); got {n_jobs} and {threads}")
     if not 0 <= rope < math.inf:
         raise ParameterError(f"rope must be a float in [0, inf), got {rope!r}")
-    check_rows(y, cv if isinstance(cv, int) else 2)
+    check_rows(y, cv if isinstance(cv, int) else 2, groups=groups)
     plan = plan_splits(X, y, cv=cv, repeats=repeats, groups=groups, times=times, random_state=_seed(random_state))
     if classes is not None and any(len(np.unique(y[s.train])) < len(classes) for s in plan.splits):
         facts["classes"] = classes
