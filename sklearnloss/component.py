@@ -56,7 +56,7 @@ KINDS: Mapping[str, Kind] = MappingProxyType(
             Kind(
                 "sampler", first=("y", "X", "index", "embeddings", *sorted(f for f in FACTS if FACTS[f].scope == "row"))
             ),
-            Kind("miner", first=("embeddings",)),
+            Kind("miner", first=("block", "embeddings")),
             Kind("distance", first=("a",), data=("b",)),
             Kind("mixup", first=("X", "embeddings", "bag")),
             Kind("view", first=("X",)),
@@ -253,10 +253,30 @@ def sampler(name: str, *, status: Status = "verified", aliases: Iterable[str] = 
 
 
 def miner(
-    name: str, *, static: bool = True, status: Status = "verified", aliases: Iterable[str] = ()
+    name: str,
+    *,
+    unit: Literal["pair", "window", "triplet"] = "pair",
+    static: bool = True,
+    status: Status = "verified",
+    aliases: Iterable[str] = (),
 ) -> Callable[[T], T]:
-    """Declare a miner ``f(embeddings, y, *, ...)``."""
-    return _decorator("miner", name, {"static": static, "status": status, "aliases": aliases})
+    """Declare a miner ``f(block, *, ...)``, which keeps pairs or triplets of a block, or ``f(embeddings, y, *, ...)``.
+
+    Parameters
+    ----------
+    name : str
+        The key that users type.
+    unit : {"pair", "window", "triplet"}, default="pair"
+        What a miner of blocks returns: a mask of pairs (b, n), a `Window` of distances, or a mask of triplets (b, m, n)
+        for the partners of `Block`.
+    static : bool, default=True
+        Whether shapes do not depend on the data.
+    status : {"verified", "known", "guess"}, default="verified"
+        How sure the formula is.
+    aliases : iterable of str, default=()
+        Further names.
+    """
+    return _decorator("miner", name, {"unit": unit, "static": static, "status": status, "aliases": aliases})
 
 
 def distance(name: str, *, status: Status = "verified", aliases: Iterable[str] = ()) -> Callable[[T], T]:

@@ -128,8 +128,9 @@ for _name, _about in {
     "n_bags": "number of bags in the batch",
     "bag_parts": "what a bag mixup merged",
     "triplets": "(t, 3) anchor, positive, negative",
-    "pairs": "(p, 2) pairs a miner kept",
-    "mixed": "pairs an embedding mixup made",
+    "pairs": "what miner and memory say about the pairs of the batch, or None",
+    "mixed": "what a mixup of embeddings made, or None",
+    "distance": "(a, b) -> (n, m), the distance that the user chose, or None",
     "rng": "a seeded generator: torch for losses, mixups and views, numpy for samplers and strategies",
 }.items():
     fact(_name, scope="batch", about=_about)

@@ -198,6 +198,7 @@ def _trace(component: Component, case: Case, params: dict[str, Any]) -> list[Ten
         values = call(component, replace(case, output=leaf, facts=facts), built=built)
         summed = total(values)
         seen.append(summed.detach())
+        seen += [values[1].detach()] if isinstance(values, tuple) else []
         if summed.requires_grad:
             seen.append(torch.autograd.grad(summed, leaf, allow_unused=True)[0])
     return [t if t is not None else torch.zeros(()) for t in seen]

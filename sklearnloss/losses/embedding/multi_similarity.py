@@ -1,23 +1,30 @@
 """Multi-similarity loss."""
 
 import torch
-from torch.nn.functional import normalize
+from torch import Tensor
 
 from sklearnloss.component import loss
 from sklearnloss.constraints import Positive, Signed
+from sklearnloss.functional.pairs import Block, Mined, Rule, per_anchor
 from sklearnloss.typing import Embeddings, Labels, PerAnchor
 
 
 # Differences from the authors' code:
 # 1. It drops positives of cosine 1 - 1e-5 and more, to be rid of the anchor itself; here only the anchor goes, so an
 #    exact duplicate remains a positive.
-# 2. It mines pairs, and fails on an anchor that has no positive or no negative; here there is no miner, and an anchor
-#    without a negative keeps the pull of its positives.
+# 2. It mines pairs inside, and fails on an anchor that has no positive or no negative; here the miner is apart
+#    (``multi_similarity_miner``), and an anchor without a negative keeps the pull of its positives.
 # 3. It divides by the size of the batch; here an anchor without a positive does not count in the mean.
 @loss("multi_similarity", task="embedding", unit="anchor", sampler="per_class")
 def multi_similarity(
-    embeddings: Embeddings, y: Labels, *, alpha: Positive = 2.0, beta: Positive = 50.0, lam: Signed = 1.0
-) -> tuple[PerAnchor, PerAnchor]:
+    embeddings: Embeddings,
+    y: Labels,
+    *,
+    alpha: Positive = 2.0,
+    beta: Positive = 50.0,
+    lam: Signed = 1.0,
+    pairs: Mined | None = None,
+) -> PerAnchor:
     r"""Soft hinges over all positives and all negatives: a pair pulls by its own cosine and by those of its rivals.
 
     A large ``beta`` leaves almost only the hardest negative, a small ``alpha`` spreads the pull over all positives.
@@ -34,6 +41,8 @@ def multi_similarity(
         Sharpness over the negatives.
     lam : float in (-inf, inf), default=1.0
         Cosine above which negatives are pushed away, and below which positives are pulled in.
+    pairs : Mined, default=None
+        What a miner keeps; an anchor of which it keeps nothing counts as zero.
 
     Returns
     -------
@@ -51,7 +60,7 @@ def multi_similarity(
     the authors' code; ``(2, 50, 0.5)`` in pytorch-metric-learning.
 
     ``alpha -> inf`` gives ``max(0, lam - min positive)`` for the first term, ``beta -> inf`` gives
-    ``max(0, max negative - lam)`` for the second. O(n^2 d).
+    ``max(0, max negative - lam)`` for the second. O(n^2 d) time, O(block x n) memory.
 
     References
     ----------
@@ -63,16 +72,31 @@ def multi_similarity(
     >>> multi_similarity(torch.tensor([[1.0, 0.0], [0.8, 0.6], [0.0, 1.0]]), torch.tensor([0, 0, 1]), lam=0.5)
     (tensor([0.2187, 0.3189, 0.0000]), tensor([1., 1., 0.]))
     """
-    unit = normalize(embeddings, dim=1)  # (n, d)
-    gap = unit @ unit.T - lam  # (n, n)
-    same = y[:, None] == y  # (n, n)
-    positive = same & ~torch.eye(len(y), dtype=torch.bool, device=y.device)  # (n, n)
-    pull = _softplus_of_sum((-alpha * gap).masked_fill(~positive, -torch.inf)) / alpha  # (n,)
-    push = _softplus_of_sum((beta * gap).masked_fill(same, -torch.inf)) / beta  # (n,)
-    valid = positive.any(1)  # (n,)
-    return torch.where(valid, pull + push, 0.0), valid.to(gap.dtype)
+
+    def value(block: Block) -> tuple[Tensor, Tensor]:
+        pull = _softplus_of_sum(-alpha * (block.positives(torch.inf) - lam)) / alpha  # (b,)
+        push = _softplus_of_sum(beta * (block.negatives(-torch.inf) - lam)) / beta  # (b,)
+        return torch.where(block.had_positive, pull + push, 0.0), block.had_positive
+
+    def slope(block: Block) -> tuple[Tensor, Tensor, list[Tensor]]:
+        pulled = (-alpha * (block.positives(torch.inf) - lam)).contiguous()  # (b, m)
+        pushed = block.negatives_(-torch.inf).sub_(lam).mul_(beta)  # (b, n)
+        pull, push = (_softmax_with_one_(logits) for logits in (pulled, pushed))
+        values = torch.where(block.had_positive, pull / alpha + push / beta, 0.0)
+        pushed.mul_(block.had_positive[:, None])
+        return values, block.had_positive, [block.add_to_partners_(pushed, -pulled)]
+
+    return per_anchor(Rule(value, slope), embeddings, y, pairs=pairs)
 
 
-def _softplus_of_sum(logits: torch.Tensor) -> torch.Tensor:
-    zero = torch.zeros_like(logits[:, :1])  # the 1 in the logarithm, (n, 1)
-    return torch.logsumexp(torch.cat([zero, logits], dim=1), dim=1)  # (n,)
+def _softplus_of_sum(logits: Tensor) -> Tensor:
+    zero = torch.zeros_like(logits[:, :1])  # the 1 in the logarithm, (b, 1)
+    return torch.logsumexp(torch.cat([zero, logits], dim=1), dim=1)  # (b,)
+
+
+def _softmax_with_one_(logits: Tensor) -> Tensor:
+    """Turn rows into the slopes of `_softplus_of_sum`, in place, and return its value, (b,)."""
+    top = logits.amax(1, keepdim=True).clamp_min_(0.0)  # (b, 1)
+    total = logits.sub_(top).exp_().sum(1, keepdim=True) + (-top).exp()
+    logits.div_(total)
+    return (top + total.log()).squeeze(1)

@@ -1,0 +1,81 @@
+"""Contrastive loss."""
+
+import torch
+from torch import Tensor
+
+from sklearnloss.component import loss
+from sklearnloss.constraints import NonNegative
+from sklearnloss.functional.pairs import Block, Distance, Mined, Rule, per_anchor
+from sklearnloss.typing import Embeddings, Labels, PerAnchor
+
+
+@loss("contrastive", task="embedding", unit="anchor", sampler="per_class")
+def contrastive(
+    embeddings: Embeddings,
+    y: Labels,
+    *,
+    pos_margin: NonNegative = 0.0,
+    neg_margin: NonNegative = 1.0,
+    pairs: Mined | None = None,
+    distance: Distance | None = None,
+) -> PerAnchor:
+    r"""Positives are pulled within one distance, negatives are pushed beyond another; each kind has a mean of its own.
+
+    Parameters
+    ----------
+    embeddings : Tensor of shape (n, d)
+        Any length; they are normalized here, unless a distance is given.
+    y : LongTensor of shape (n,)
+        Class of each row.
+    pos_margin : float in [0, inf), default=0.0
+        Distance within which a positive costs nothing.
+    neg_margin : float in [0, inf), default=1.0
+        Distance beyond which a negative costs nothing.
+    pairs : Mined, default=None
+        What a miner keeps.
+    distance : callable, default=None
+        None is the Euclidean distance of unit vectors, not squared.
+
+    Returns
+    -------
+    Tensor of shape (n,)
+        One value per anchor, not negative; their mean is the loss.
+
+    Notes
+    -----
+    .. math:: L = \operatorname{mean}_{(i, j) \in P,\, d_{ij} > m_+} (d_{ij} - m_+)
+                + \operatorname{mean}_{(i, j) \in N,\, d_{ij} < m_-} (m_- - d_{ij})
+
+    Each mean is over the pairs that cost anything, so that few hard pairs are not drowned by many easy ones. An
+    anchor's value is its share in both sums, times n over the number of those pairs. The paper squares the distances
+    and has no means of their own. O(n^2 d) time, O(block x n) memory.
+
+    References
+    ----------
+    .. [1] Hadsell, Chopra, LeCun. "Dimensionality reduction by learning an invariant mapping". CVPR 2006.
+
+    Examples
+    --------
+    >>> embeddings = torch.tensor([[1.0, 0.0], [0.0, 1.0], [0.8, 0.6]])
+    >>> contrastive(embeddings, torch.tensor([0, 0, 1]))
+    tensor([2.3970, 2.2005, 0.3548])
+    """
+
+    def value(block: Block) -> tuple[Tensor, Tensor]:
+        pull = (block.positives(pos_margin) - pos_margin).clamp_min(0)  # (b, m)
+        push = (neg_margin - block.negatives(neg_margin)).clamp_min(0)  # (b, n)
+        totals = torch.stack([pull.sum(1), push.sum(1)], dim=1)
+        return totals, torch.stack([(pull > 0).sum(1), (push > 0).sum(1)], dim=1)
+
+    def slope(block: Block) -> tuple[Tensor, Tensor, list[Tensor]]:
+        pull = (block.positives(pos_margin) - pos_margin).clamp_min_(0)
+        push = block.negatives_(neg_margin).neg_().add_(neg_margin).clamp_min_(0)
+        totals = torch.stack([pull.sum(1), push.sum(1)], dim=1)
+        pushed = push.sign()
+        counts = torch.stack([(pull > 0).sum(1), pushed.sum(1)], dim=1)
+        return totals, counts, [block.add_to_partners_(push.zero_(), pull.sign()), pushed.neg_()]
+
+    totals, counts = per_anchor(
+        Rule(value, slope, parts=2), embeddings, y, compare=distance or "euclidean", pairs=pairs
+    )
+    return (totals * (len(y) / counts.sum(0).clamp(min=1))).sum(1)
