@@ -27,6 +27,7 @@ from sklearnloss.training.backbone import Network, as_tensor, moments
 from sklearnloss.training.batches import Batches, check_mixup
 from sklearnloss.training.criterion import Criterion, Term, missing_fact
 from sklearnloss.training.heads import head_kind
+from sklearnloss.training.mining import Mining
 from sklearnloss.training.net import LossNet
 from sklearnloss.training.schedules import schedule
 from sklearnloss.training.seeds import seeded
@@ -133,6 +134,10 @@ class NetEstimator(SpecParams, RowFacts, Saving, CallbackSupportMixin, BaseEstim
         for name in ("sampler", "reduction", "mixup"):
             if getattr(self, name) is not None:
                 components.append(choose(self._spec_kinds[name], getattr(self, name)).component)
+        return self._row_facts_of(components)
+
+    @staticmethod
+    def _row_facts_of(components: Sequence[Component]) -> set[str]:
         return {f for c in components for f in (*c.data, *c.needs, *c.wishes) if f in FACTS and FACTS[f].scope == "row"}
 
     def _device(self) -> str:
@@ -202,7 +207,7 @@ class NetEstimator(SpecParams, RowFacts, Saving, CallbackSupportMixin, BaseEstim
         classes: Any = None,
     ) -> Self:
         context = self._init_callback_context(max_subtasks=epochs) if hasattr(self, "_skl_callbacks") else None
-        terms = self._terms()
+        self._terms()
         self._check_choices()
         rng = self._seeds(reset=not resume)
         given = X, y = open_data(self, X, y, names=getattr(self, "feature_names_in_", None) if resume else None)
@@ -210,6 +215,7 @@ class NetEstimator(SpecParams, RowFacts, Saving, CallbackSupportMixin, BaseEstim
         if context is not None:
             context.call_on_fit_task_begin(estimator=self, X=X, y=y)
         codes = self._encode(y, resume=resume, classes=classes)
+        terms = self._terms()
         facts = check_row_facts(row_facts, self._named_row_facts(), X.shape[0], type(self).__name__)
         weights = self._weights(X, y, sample_weight)
         rows = Rows(as_rows(X), codes, np.arange(X.shape[0]), weights, self._by_code(facts))
@@ -270,6 +276,22 @@ class NetEstimator(SpecParams, RowFacts, Saving, CallbackSupportMixin, BaseEstim
         """Return the fit facts that the link names."""
         return set()
 
+    def _mining(self) -> Mining | None:
+        """Return what finds the pairs of a batch, where losses look at pairs."""
+        return None
+
+    def _row_mixup(self) -> Choice | None:
+        """Return the mixup of rows."""
+        return None if self.mixup is None else choose("mixup", self.mixup)
+
+    def _views(self) -> tuple[Callable[..., torch.Tensor], ...]:
+        """Return the views of a row, none or two."""
+        return ()
+
+    def _sampler(self, wish: str, rows: Rows) -> Choice:
+        """Return the sampler: the user's, else what is wished for."""
+        return choose("sampler", wish if self.sampler is None else self.sampler)
+
     def _parts(self) -> list[str]:
         """Return for what rows are held out."""
         return ["early_stopping"] if self.early_stopping else []
@@ -311,7 +333,7 @@ class NetEstimator(SpecParams, RowFacts, Saving, CallbackSupportMixin, BaseEstim
 
     def _scorer(self, given: tuple[Any, Any], part: np.ndarray) -> Callable[[], float]:
         scorer = check_scoring(self, self.scoring)
-        X, y = some_rows(given[0], part), some_rows(given[1], part)
+        X, y = some_rows(given[0], part), None if given[1] is None else some_rows(given[1], part)
         return lambda: float(scorer(self, X, y))
 
     # -- building -----------------------------------------------------------------------------------------------------
@@ -324,6 +346,7 @@ class NetEstimator(SpecParams, RowFacts, Saving, CallbackSupportMixin, BaseEstim
         scaler = moments(rows.X, rows.scaling_weights()) if scaling or "x_scale" in named else None
         with seeded(seed):
             network = self._network(rows, output, scaler if scaling else None, seed)
+            self._role_and_width = output
             facts = self._fit_facts(rows, network, None if scaler is None else scaler[1], seed)
             criterion = self._criterion(rows, terms, network, facts)
         if network.complete and not network.embeds and "features" in criterion.names:
@@ -331,7 +354,6 @@ class NetEstimator(SpecParams, RowFacts, Saving, CallbackSupportMixin, BaseEstim
                 "the module is complete (it takes n_outputs), so a loss on features or embeddings has nothing to look "
                 "at; give a backbone without n_outputs"
             )
-        self._role_and_width = output
         self.net_ = self._make_net(network, criterion)
 
     def _go_on(
@@ -408,6 +430,9 @@ class NetEstimator(SpecParams, RowFacts, Saving, CallbackSupportMixin, BaseEstim
         supplied = {*NET_FACTS, *rows.facts, *network.head_facts}
         if rows.weights is not None:
             supplied |= {"sample_weight"}
+        mining = self._mining()
+        if mining is not None:
+            supplied |= mining.gives
         return Criterion(
             [
                 self._bind_term(
@@ -419,7 +444,8 @@ class NetEstimator(SpecParams, RowFacts, Saving, CallbackSupportMixin, BaseEstim
                     weighted=rows.weights is not None,
                 )
                 for name, term in terms.items()
-            ]
+            ],
+            mining,
         )
 
     def _bind_term(
@@ -480,8 +506,8 @@ class NetEstimator(SpecParams, RowFacts, Saving, CallbackSupportMixin, BaseEstim
         flat = rows.y is None or rows.y.ndim == 1
         wish = next((t.component.sampler for t in terms.values() if t.component.sampler and flat), None)
         wish = wish or (rows.X.order if streamed else "shuffle")
-        chosen = choose("sampler", wish if self.sampler is None else self.sampler)
-        mixup = None if self.mixup is None else choose("mixup", self.mixup)
+        chosen = self._sampler(wish, rows)
+        mixup = self._row_mixup()
         if mixup is not None:
             check_mixup(mixup.component.role, net.criterion_.terms)
         weights = rows.mean_one_weights()
@@ -490,16 +516,21 @@ class NetEstimator(SpecParams, RowFacts, Saving, CallbackSupportMixin, BaseEstim
             tensors["sample_weight"] = torch.as_tensor(weights, dtype=dtype, device=device)
         on = chosen.component.role or "y"
         reading = READING_FACTS if isinstance(rows.X, FileRows) else frozenset()
-        facts = self._facts_of(chosen.component, {*SAMPLER_FACTS, *reading, *tensors})
+        supplied = {*SAMPLER_FACTS, *reading, *tensors} | ({"embeddings"} if net.module_.embeds else set())
+        facts = self._facts_of(chosen.component, supplied)
+        mining = net.criterion_.mining
         mixed = () if mixup is None else self._facts_of(mixup.component, {*MIXUP_FACTS, *tensors})
         X = rows.X if streamed else as_tensor(rows.X, dtype, device)
         return Batches(
             X,
-            None if rows.y is None else torch.as_tensor(rows.y, device=device),
+            None if rows.y is None else self._tensor(rows.y, dtype, device),
             rows=tensors,
             sampler=chosen.build(),
             sampler_on=on,
             sampler_facts=tuple(f for f in facts if f not in ("batch_size", "rng")),
+            sampler_refresh=chosen.all_params().get("refresh", 1),
+            searcher=mining.miner if mining is not None and mining.searches else None,
+            views=self._views(),
             epoch=net.epoch_,
             batch_size=self.batch_size,
             seed=seed,
