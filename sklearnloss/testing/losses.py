@@ -17,6 +17,7 @@ from sklearnloss.facts import FACTS, ROLES
 from sklearnloss.functional.links import LINKS
 from sklearnloss.testing.cases import SEED, Case, build, call, cases, ordinary, output_gradient, term, total
 from sklearnloss.testing.common import alternatives
+from sklearnloss.training.seeds import seeded
 
 __all__ = ["CHECKS"]
 
@@ -207,7 +208,7 @@ def _differs(component: Component, one: dict[str, Any], other: dict[str, Any]) -
 def _trace(component: Component, case: Case, params: dict[str, Any]) -> list[Tensor]:
     """Return values, gradients and gradients of what the loss itself learns, at several epochs."""
     built = build(component, case, **params)
-    learnt = [p for p in built.parameters() if p.requires_grad] if isinstance(built, nn.Module) else []
+    learnt = _learnt(built)
     seen = []
     for epoch in (0, 1, 10, 30):
         leaf = case.inputs.clone().requires_grad_()
@@ -349,23 +350,17 @@ def _learns_classes(component: Component) -> None:
 
 
 def _learns_embeddings(component: Component) -> None:
-    """Train free embeddings; then look for each row's neighbour, in the other view or among the other rows."""
-    case = ordinary(component, torch.float32, n=16)
-    if component.role == "view_a":  # begin with views of other rows
-        case = case.with_inputs(torch.cat([case.output, case.facts["view_b"].roll(1, 0)]))
-    built = build(component, case)
-    leaf = nn.Parameter(case.inputs.clone())
-    optimizer = torch.optim.Adam([leaf], lr=0.05)
-    for _ in range(150):
-        optimizer.zero_grad()
-        total(call(component, case.with_inputs(leaf), built=built)).backward()  # type: ignore[no-untyped-call]
-        optimizer.step()
-    unit = nn.functional.normalize(leaf.detach(), dim=1)
+    """Train; then look for each row's neighbour among the other rows, or among the other views."""
     if component.role == "view_a":
-        view_a, view_b = unit.chunk(2)
-        score = float(((view_a @ view_b.T).argmax(1) == torch.arange(len(view_a))).float().mean())
-        assert score >= 0.9, f"after 150 steps {score:.0%} of free embeddings have their other view as neighbour"
+        _learns_views(component)
         return
+    case = ordinary(component, torch.float32, n=32)
+    noise = torch.randn(32, 4, generator=torch.Generator().manual_seed(SEED))
+    told = case.y if component.task == "regression" else nn.functional.one_hot(case.y).float()
+    X = torch.cat([told, noise], dim=1)  # a network has to find out which columns matter
+    with seeded(SEED):
+        network = nn.Linear(X.shape[1], case.output.shape[1])
+    unit = nn.functional.normalize(_trained(component, case, network, X), dim=1)
     nearest = (unit @ unit.T).fill_diagonal_(-math.inf).argmax(1)
     if component.task == "regression":
         near, all_pairs = (case.y[nearest] - case.y).abs().mean(), (case.y - case.y.T).abs().mean()
@@ -374,7 +369,28 @@ def _learns_embeddings(component: Component) -> None:
         )
         return
     score = float((case.y[nearest] == case.y).float().mean())
-    assert score >= 0.9, f"after 150 steps {score:.0%} of free embeddings have a neighbour of their class"
+    assert score >= 0.9, f"after 150 steps {score:.0%} of the embeddings have a neighbour of their class"
+
+
+def _learns_views(component: Component) -> None:
+    case = ordinary(component, torch.float32, n=16)
+    free = nn.Linear(32, case.output.shape[1], bias=False)
+    start = torch.cat([case.output, case.facts["view_b"].roll(1, 0)])  # at first the views are those of other rows
+    free.weight.data.copy_(start.T)
+    view_a, view_b = nn.functional.normalize(_trained(component, case, free, torch.eye(32)), dim=1).chunk(2)
+    score = float(((view_a @ view_b.T).argmax(1) == torch.arange(16)).float().mean())
+    assert score >= 0.9, f"after 150 steps {score:.0%} of free embeddings have their other view as neighbour"
+
+
+def _trained(component: Component, case: Case, network: nn.Module, X: Tensor) -> Tensor:
+    """Return the embeddings of X after 150 steps in which the network, and what the loss learns, follow the loss."""
+    built = build(component, case)
+    optimizer = torch.optim.Adam([*network.parameters(), *_learnt(built)], lr=0.05)
+    for _ in range(150):
+        optimizer.zero_grad()
+        total(call(component, case.with_inputs(network(X)), built=built)).backward()  # type: ignore[no-untyped-call]
+        optimizer.step()
+    return network(X).detach()
 
 
 # -- what the checks share --------------------------------------------------------------------------------------------
@@ -392,6 +408,10 @@ def _after(words: str) -> Callable[[str], str]:
 def _tensors(case: Case) -> dict[str, Tensor]:
     everything = {"output": case.output, "y": case.y, **case.facts, **case.fit}
     return {k: v for k, v in everything.items() if isinstance(v, Tensor)}
+
+
+def _learnt(built: Any) -> list[nn.Parameter]:
+    return [p for p in built.parameters() if p.requires_grad] if isinstance(built, nn.Module) else []
 
 
 def _state(module: nn.Module) -> dict[str, Tensor]:
