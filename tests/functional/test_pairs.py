@@ -9,7 +9,7 @@ from torch.utils._python_dispatch import TorchDispatchMode
 from sklearnloss.functional import pairs
 from sklearnloss.functional.pairs import Batch, Extra, Kept, Mined, Rule, Window, per_anchor
 
-# -- rules, once over a block and once over the whole matrix ------------------------------------------------------------
+# -- rules, once over a block and once over the whole matrix ----------------------------------------------------------
 
 
 def soft(block):
@@ -138,7 +138,7 @@ def runs(monkeypatch):
     return calls
 
 
-# -- blocks and weights -------------------------------------------------------------------------------------------------
+# -- blocks and weights -----------------------------------------------------------------------------------------------
 
 
 @pytest.mark.usefixtures("low")
@@ -220,7 +220,7 @@ def test_no_tensor_is_larger_than_a_block(name, compare, monkeypatch):
     assert embeddings.numel() <= largest.entries <= most < len(y) ** 2
 
 
-# -- derivatives --------------------------------------------------------------------------------------------------------
+# -- derivatives ------------------------------------------------------------------------------------------------------
 
 
 @pytest.mark.usefixtures("low")
@@ -245,7 +245,7 @@ def test_vmap_equals_a_loop(name, compare):
     assert_close(torch.func.vmap(torch.func.grad(value))(stack), wanted)
 
 
-# -- columns and extras -------------------------------------------------------------------------------------------------
+# -- columns and extras -----------------------------------------------------------------------------------------------
 
 
 @pytest.mark.usefixtures("low")
@@ -308,7 +308,7 @@ def test_each_anchor_may_have_negatives_of_its_own(name, compare):
     assert_close(gradient(totals.sum(), embeddings, own), gradient(wanted.sum(), embeddings, own))
 
 
-# -- miners -------------------------------------------------------------------------------------------------------------
+# -- miners -----------------------------------------------------------------------------------------------------------
 
 
 def coins(*shape, seed=3):
@@ -405,7 +405,7 @@ def test_an_anchor_remembers_that_it_had_a_positive_before_the_miner():
     assert_close(counts, masks(y)[0].any(1).double())
 
 
-# -- numbers ------------------------------------------------------------------------------------------------------------
+# -- numbers ----------------------------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("dtype", [torch.float32, torch.float64, torch.bfloat16])
