@@ -211,7 +211,8 @@ class Block:
         """Return `negatives`, written over the values."""
         if self._kept is not None:
             self.values.masked_fill_(~self._kept, fill)
-        self.values.scatter_(1, self.partners, self._padded(self.values, torch.full_like(self.values[:, :1], fill)))
+        partners = torch.full_like(self.partners, fill, dtype=self.values.dtype)
+        self.values.scatter_(1, self.partners, self._padded(self.values, partners))
         return self.values
 
     def others_(self, fill: float) -> Tensor:
@@ -231,9 +232,10 @@ class Block:
 
     def _padded(self, values: Tensor, partners: Tensor) -> Tensor:
         """Return what to write at the partners, (b, m), so that padding changes nothing."""
-        # padding repeats the first of the class; without a column of the class it is column 0, which stays
-        spread = torch.where(self.in_class, partners, partners[:, :1])
-        return torch.where(self.in_class[:, :1], spread, values.gather(1, self.partners))
+        # padding repeats the first of the class; without a column of the class that is column 0, which stays. Only the
+        # first of equal entries may carry a gradient: each would be given the whole of it
+        first = torch.where(self.in_class[:, :1], partners[:, :1], values.gather(1, self.partners[:, :1]))
+        return torch.cat([first, torch.where(self.in_class[:, 1:], partners[:, 1:], first.detach())], dim=1)
 
     def triples(self) -> Tensor:
         """Return which (anchor, partner, negative) exist and are kept, (b, m, n)."""
@@ -269,7 +271,7 @@ class Rule(NamedTuple):
     ----------
     value : callable
         ``value(block) -> (totals, counts)``, each (b,) or (b, parts): the sum over an anchor's units, and how many they
-        are. Plain torch, differentiable in ``block.values``.
+        are; without any it is zero. Plain torch, differentiable in ``block.values``.
     slope : callable or None
         ``slope(block) -> (totals, counts, slopes)`` without autograd: the same, and for each part the derivative of its
         totals with respect to ``block.values``, (b, n), which may stand in ``block.values`` itself.
