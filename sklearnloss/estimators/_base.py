@@ -284,6 +284,10 @@ class NetEstimator(SpecParams, RowFacts, Saving, CallbackSupportMixin, BaseEstim
         """Return the mixup of rows."""
         return None if self.mixup is None else choose("mixup", self.mixup)
 
+    def _fed_components(self) -> list[Component]:
+        """Return the components besides losses and reduction that take fit facts."""
+        return []
+
     def _views(self) -> tuple[Callable[..., torch.Tensor], ...]:
         """Return the views of a row, none or two."""
         return ()
@@ -399,8 +403,12 @@ class NetEstimator(SpecParams, RowFacts, Saving, CallbackSupportMixin, BaseEstim
         return bound.to(network.dtype)
 
     def _named_facts(self, terms: Mapping[str, Choice]) -> set[str]:
-        """Return the facts that losses, reduction and link name."""
-        components = [*(c.component for c in terms.values()), choose("reduction", self.reduction).component]
+        """Return the facts that losses, reduction, views and link name."""
+        components = [
+            *(c.component for c in terms.values()),
+            choose("reduction", self.reduction).component,
+            *self._fed_components(),
+        ]
         return {n for c in components for n in (*c.fit_needs, *c.needs, *c.wishes)} | self._named_by_link()
 
     def _example(self, rows: Rows) -> torch.Tensor:

@@ -1,6 +1,7 @@
 """A transformer that learns embeddings; its loss is a hyperparameter."""
 
 from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from numbers import Integral, Real
 from os import PathLike
 from typing import Any, ClassVar, Self
@@ -19,7 +20,7 @@ from sklearnloss.estimators._classes import fit_facts
 from sklearnloss.estimators._data import open_data
 from sklearnloss.estimators._targets import ClassTargets
 from sklearnloss.exceptions import MissingFactError, TaskError
-from sklearnloss.facts import ROLES
+from sklearnloss.facts import FACTS, ROLES
 from sklearnloss.spec import Choice, choose, choose_terms
 from sklearnloss.training.backbone import ACTIVATIONS, Network, build_network
 from sklearnloss.training.mining import Mining
@@ -368,7 +369,19 @@ class MetricEmbedder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, NetEstim
 
     def _views(self) -> tuple[Callable[..., torch.Tensor], ...]:
         view = self._view()
-        return () if view is None else (view.build(), view.build())
+        if view is None:
+            return ()
+        named = {n: self._kept_facts[n] for n in self._fit_facts_of(view.component)}
+        facts = {n: v.to(self._device()) if isinstance(v, torch.Tensor) else v for n, v in named.items()}
+        return partial(view.build(), **facts), partial(view.build(), **facts)
+
+    def _fed_components(self) -> list[Component]:
+        view = self._view()
+        return [] if view is None else [view.component]
+
+    def _fit_facts_of(self, component: Component) -> list[str]:
+        names = (*component.needs, *component.wishes)
+        return [n for n in names if FACTS[n].scope == "fit" and n in self._kept_facts]
 
     def _mixup_of(self, first: str) -> Choice | None:
         mixup = None if self.mixup is None else choose("mixup", self.mixup)
