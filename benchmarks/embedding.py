@@ -250,10 +250,11 @@ def main() -> None:
 
 HEAD = """# Embeddings, loss by loss
 
-Written by `python benchmarks/embedding.py --data DIR --report benchmarks/embedding.md`. Means of three seeds, after ± half
-the range from the lowest to the highest. One thread, float32, perceptron d-256-64, Adam with a rate of 0.001, batches of
-128, nothing tuned: each loss has its default parameters. "peer" is the loss of that name of pytorch-metric-learning 2.9.0
-with its defaults in the same loop.
+Written by `python benchmarks/embedding.py --data DIR --report benchmarks/embedding.md`.
+Means of three seeds, after ± half the
+range from the lowest to the highest. One thread, float32, perceptron d-256-64, Adam with a rate of 0.001, batches of 128,
+nothing tuned: each loss has its default parameters. "peer" is the loss of that name of pytorch-metric-learning 2.9.0 with
+its defaults in the same loop.
 """
 TITLES = {
     "pipeline": """## Five nearest neighbours, on columns as they are and after an embedding
@@ -266,12 +267,12 @@ others, and seconds to fit the whole pipeline.""",
 among themselves; and among the rows that were fitted.""",
     "classes": """## Classes never seen
 
-Half of the classes to fit, 4 rows or more of each class in a batch, for 20 epochs (digits) or 8; MAP@R and R@1 among all
-rows of the other half. Seconds are those of the fit, on MNIST.""",
+Half of the classes to fit, 4 rows or more of each class in a batch, for 20 epochs (digits) or 8; MAP@R and R@1 among
+all rows of the other half. Seconds are those of the fit, on MNIST.""",
     "omniglot": """## Omniglot, an alphabet never seen
 
-Four alphabets to fit, 25 epochs; 300 episodes of the fifth (Korean, Latin, Greek), nearest class mean, accuracy. Pixels,
-no convolutions.""",
+Four alphabets to fit, 25 epochs; 300 episodes of the fifth (Korean, Latin, Greek), nearest class mean, accuracy.
+Pixels, no convolutions.""",
 }
 
 
@@ -289,11 +290,8 @@ def table(part: str, done: dict[Any, dict[str, Any]]) -> str:
     columns += [("mnist", "fit")] if part == "classes" else []
     methods = dict.fromkeys(row["method"] for row in rows)
     cells = {m: [cell(rows, m, data, name) for data, name in columns] for m in methods}
-    order = (
-        sorted(methods, key=lambda m: -mean(rows, m, first, columns[0][1]))
-        if part in ("classes", "omniglot")
-        else methods
-    )
+    ranked = part in ("classes", "omniglot")
+    order = sorted(methods, key=lambda m: -mean(rows, m, *columns[0])) if ranked else list(methods)
     lines = ["| | " + " | ".join(f"{data} {name}" if part != "omniglot" else name for data, name in columns) + " |"]
     lines.append("|---|" + "---|" * len(columns))
     lines += [
