@@ -17,7 +17,7 @@ __all__ = ["HMDS"]
 LARGEST = 700.0  # the hyperbolic cosine of more overflows
 
 
-@estimator("hmds")
+@estimator("hmds", status="known")
 class HMDS(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator):  # type: ignore[misc]
     r"""Points of the Poincaré ball from distances, without any iteration: h-MDS.
 

@@ -10,6 +10,7 @@ from sklearnloss import HMDS
 from sklearnloss.exceptions import DataError, ParameterError
 from sklearnloss.functional.hyperbolic import poincare_distances
 from sklearnloss.metrics.distortion import distortion
+from sklearnloss.registry import lookup
 
 
 def in_ball(n=20, d=3, seed=0, reach=0.9):
@@ -93,6 +94,10 @@ def test_features_are_compared_by_the_metric_that_is_named():
     model = HMDS(metric="euclidean").fit(X)
     np.testing.assert_allclose(model.embedding_, HMDS().fit(far).embedding_, atol=1e-6)
     np.testing.assert_allclose(model.transform(X), model.embedding_, atol=1e-6)
+
+
+def test_it_is_found_by_name():
+    assert lookup("estimator", "hmds").obj is HMDS
 
 
 def test_it_stands_in_a_pipeline_and_names_its_columns():
