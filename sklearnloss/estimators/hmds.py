@@ -98,7 +98,7 @@ class HMDS(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator):  #
         self.fit_transform(X)
         return self
 
-    def fit_transform(self, X: Any, y: Any = None, **params: Any) -> np.ndarray:
+    def fit_transform(self, X: Any, y: Any = None) -> np.ndarray:
         """Embed the rows and return their points, (n, n_components); see `fit`."""
         self._check_params()
         X = validate_data(self, X, dtype=np.float64, ensure_min_samples=2)

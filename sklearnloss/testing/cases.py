@@ -198,8 +198,8 @@ def _fact(name: str, output: Tensor, y: Tensor, generator: torch.Generator) -> A
         case "group" | "domain" | "annotator":
             return torch.arange(n) % 2
         case "distances":
-            points = normal(n + 3, WIDTH)
-            return torch.cdist(points[:n], points)
+            points = torch.randn(n + 3, WIDTH, generator=generator, dtype=torch.float64)
+            return torch.cdist(points[:n], points).to(dtype)
         case "sample_weight":
             return torch.ones(n, dtype=dtype)
         case "observed":

@@ -91,7 +91,7 @@ def supremix(
     (tensor([0.3133, 0.3133, 0.0000]), tensor([1., 1., 0.]))
     """
     t = _standardized(y).to(embeddings.dtype)  # (n,)
-    order = t.argsort()  # what is drawn for an anchor goes by its rank
+    order = t.argsort(stable=True)  # what is drawn for an anchor goes by its rank
     t, unit = t[order], unit_rows(embeddings)[order]  # (n,), (n, d)
     similar = unit @ unit.T / tau  # (n, n)
     fixed = unit @ unit.detach().T / tau  # (n, n); of an anchor with mixed rows, which are constants

@@ -2,8 +2,11 @@ import numpy as np
 import pytest
 import torch
 from scipy.sparse.csgraph import shortest_path
+from sklearn.datasets import make_blobs
 from torch.testing import assert_close
 
+from sklearnloss import Loss, LossClassifier
+from sklearnloss.exceptions import MissingFactError
 from sklearnloss.functional.hyperbolic import hyperbolic_distances
 from sklearnloss.losses.embedding.hyperbolic_stress import HyperbolicStress
 from sklearnloss.metrics.distortion import distortion
@@ -116,3 +119,18 @@ def test_a_tree_fits_better_into_two_hyperbolic_dimensions_than_into_two_flat_on
     x = descended(flat, seed, n)
     assert distortion(distances, curved) < distortion(distances, torch.cdist(x, x))
     assert map_tree(edges, curved) > map_tree(edges, torch.cdist(x, x))
+
+
+def test_distances_come_with_fit_and_batches_take_their_own_part():
+    X, y = make_blobs(40, centers=3, random_state=0)
+    far = np.linalg.norm(X[:, None] - X, axis=2)
+    spec = Loss("cross_entropy") + Loss("hyperbolic_stress")
+    model = LossClassifier(spec, hidden_layer_sizes=(8,), batch_size=10, max_epochs=60, lr=0.01, random_state=0)
+    history = model.fit(X, y, distances=far).history_
+    stress = [epoch["train_loss_hyperbolic_stress"] for epoch in history]
+    shuffled = np.random.default_rng(0).permutation(40)
+    wrong = model.fit(X, y, distances=far[shuffled]).history_[-1]["train_loss_hyperbolic_stress"]
+    assert stress[-1] < stress[0] / 2
+    assert stress[-1] < wrong / 2
+    with pytest.raises(MissingFactError, match="loss 'hyperbolic_stress' needs 'distances', an array with one row"):
+        model.fit(X, y)
