@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     )  # fmt: skip
     from sklearnloss.estimators.classifier import LossClassifier
     from sklearnloss.estimators.embedder import MetricEmbedder
+    from sklearnloss.estimators.hmds import HMDS
     from sklearnloss.estimators.loading import load
     from sklearnloss.facts import fact
     from sklearnloss.hookspecs import hookimpl
@@ -66,6 +67,7 @@ _WHERE = {
     "sklearnloss.comparison.tables": "Table load_table",
     "sklearnloss.estimators.classifier": "LossClassifier",
     "sklearnloss.estimators.embedder": "MetricEmbedder",
+    "sklearnloss.estimators.hmds": "HMDS",
     "sklearnloss.estimators.loading": "load",
     "sklearnloss.facts": "fact",
     "sklearnloss.hookspecs": "hookimpl",
@@ -80,7 +82,7 @@ _MODULE_OF = {name: module for module, names in _WHERE.items() for name in names
 
 __version__ = "0.1.0"
 __all__ = [
-    "Calibrator", "Callback", "Component", "Diagnostic", "Distance", "Loss", "LossClassifier", "Metric",
+    "Calibrator", "Callback", "Component", "Diagnostic", "Distance", "HMDS", "Loss", "LossClassifier", "Metric",
     "MetricEmbedder", "Miner", "Mixup", "Mode", "Optimizer", "Ranking", "Reduction", "ReliabilityDisplay",
     "Sampler", "Selection", "Strategy", "Sum", "Table", "View", "__version__", "calibrator", "callback", "compare",
     "components", "diagnostic", "distance", "estimator", "fact", "hookimpl", "load", "load_table", "loss",

@@ -197,6 +197,9 @@ def _fact(name: str, output: Tensor, y: Tensor, generator: torch.Generator) -> A
             return torch.softmax(normal(n, k), 1)
         case "group" | "domain" | "annotator":
             return torch.arange(n) % 2
+        case "distances":
+            points = torch.randn(n + 3, WIDTH, generator=generator, dtype=torch.float64)
+            return torch.cdist(points[:n], points).to(dtype)
         case "sample_weight":
             return torch.ones(n, dtype=dtype)
         case "observed":

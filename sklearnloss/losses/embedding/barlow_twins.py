@@ -44,6 +44,7 @@ def barlow_twins(
 
     Examples
     --------
+    >>> import torch
     >>> view = torch.tensor([[1.0, 1.0], [-1.0, 1.0], [1.0, -1.0], [-1.0, -1.0]])
     >>> barlow_twins(view, view), barlow_twins(view, -view)
     (tensor(0.), tensor(8.))

@@ -13,7 +13,7 @@ EPS = 1e-6
 
 # The paper's definitions were rebuilt from its abstract, and one thing differs on purpose: the logarithm is taken
 # factor by factor. A row whose neighbours are all wrong has the product zero, and would have no gradient.
-@loss("icnn", task="embedding", unit="anchor", sampler="episodic", status="guess")
+@loss("icnn", task="embedding", unit="anchor", sampler="per_class", status="guess")
 def icnn(
     embeddings: Embeddings,
     y: Labels,

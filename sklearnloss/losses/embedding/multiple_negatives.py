@@ -51,6 +51,7 @@ def multiple_negatives(
 
     Examples
     --------
+    >>> import torch
     >>> view_a, view_b = torch.eye(2), torch.tensor([[1.0, 0.0], [1.0, 0.0]])
     >>> multiple_negatives(view_a, view_b, scale=1.0)
     tensor([0.6931, 0.6931])

@@ -90,8 +90,8 @@ def supremix(
     >>> supremix(embeddings, y, rng=rng, tau=1.0, n_mix=0, weighting="none")
     (tensor([0.3133, 0.3133, 0.0000]), tensor([1., 1., 0.]))
     """
-    t = _standardized(y)  # (n,)
-    order = t.argsort()  # what is drawn for an anchor goes by its rank
+    t = _standardized(y).to(embeddings.dtype)  # (n,)
+    order = t.argsort(stable=True)  # what is drawn for an anchor goes by its rank
     t, unit = t[order], unit_rows(embeddings)[order]  # (n,), (n, d)
     similar = unit @ unit.T / tau  # (n, n)
     fixed = unit @ unit.detach().T / tau  # (n, n); of an anchor with mixed rows, which are constants
@@ -120,8 +120,8 @@ def _standardized(y: Tensor) -> Tensor:
         raise TaskError(
             f"loss 'supremix' takes one target per row, got y of shape {tuple(y.shape)}; fit one target at a time"
         )
-    t = y.reshape(-1)
-    return (t - t.mean()) / t.std(correction=0).clamp(min=torch.finfo(t.dtype).tiny)
+    t = y.reshape(-1).double()  # equal targets stay equal
+    return (t - t.mean()) / t.std(correction=0).clamp(min=1e-12)
 
 
 def _log_weight(gap: Tensor, weighting: str) -> Tensor:

@@ -2,8 +2,11 @@ import math
 
 import pytest
 import torch
+from sklearn.datasets import load_digits
 from torch.testing import assert_close
 
+import sklearnloss
+from sklearnloss import Loss, LossClassifier
 from sklearnloss.losses.embedding.proxy_nca import ProxyNCA
 
 
@@ -89,3 +92,21 @@ def test_proxies_learn_with_the_network_where_their_classes_are(seed):
         optimizer.step()
     cosines = torch.nn.functional.normalize(network(X), dim=1) @ torch.nn.functional.normalize(loss.proxies, dim=1).T
     assert (cosines.argmax(1) == y).float().mean() > 0.9
+
+
+def test_proxies_are_learnt_at_a_rate_of_their_own_and_saved_with_the_model(tmp_path):
+    X, y = load_digits(n_class=4, return_X_y=True)
+    spec = Loss("cross_entropy") + 0.5 * Loss("proxy_nca")
+
+    def fitted(loss_lr):
+        return LossClassifier(spec, loss_lr=loss_lr, max_epochs=3, random_state=0).fit(X, y)
+
+    def proxies(model):
+        return model.net_.criterion_.by_name["proxy_nca"].modules_[0].proxies.detach()
+
+    still, moved = fitted(0.0), fitted(10.0)
+    assert proxies(moved).shape == (4, 100)  # of the hidden layer
+    assert (proxies(still) - proxies(moved)).abs().mean() > 0.1
+    assert torch.equal(proxies(fitted(10.0)), proxies(moved))
+    moved.save(tmp_path / "model.safetensors")
+    assert torch.equal(proxies(sklearnloss.load(tmp_path / "model.safetensors")), proxies(moved))
