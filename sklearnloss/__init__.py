@@ -29,6 +29,7 @@ if TYPE_CHECKING:
         view,
     )  # fmt: skip
     from sklearnloss.estimators.classifier import LossClassifier
+    from sklearnloss.estimators.embedding_scorer import EmbeddingScorer, embedding_scorer
     from sklearnloss.estimators.loading import load
     from sklearnloss.facts import fact
     from sklearnloss.hookspecs import hookimpl
@@ -64,6 +65,7 @@ _WHERE = {
     "sklearnloss.comparison.ranking": "Ranking rank",
     "sklearnloss.comparison.tables": "Table load_table",
     "sklearnloss.estimators.classifier": "LossClassifier",
+    "sklearnloss.estimators.embedding_scorer": "EmbeddingScorer embedding_scorer",
     "sklearnloss.estimators.loading": "load",
     "sklearnloss.facts": "fact",
     "sklearnloss.hookspecs": "hookimpl",
@@ -78,12 +80,12 @@ _MODULE_OF = {name: module for module, names in _WHERE.items() for name in names
 
 __version__ = "0.1.0"
 __all__ = [
-    "Calibrator", "Callback", "Component", "Diagnostic", "Distance", "Loss", "LossClassifier", "Metric", "Miner",
-    "Mixup", "Mode", "Optimizer", "Ranking", "Reduction", "ReliabilityDisplay", "Sampler", "Selection", "Strategy",
-    "Sum", "Table", "View", "__version__", "calibrator", "callback", "compare", "components", "diagnostic",
-    "distance", "estimator", "fact", "hookimpl", "load", "load_table", "loss", "make_preprocessor", "metric", "miner",
-    "mixup", "mode", "optimizer", "rank", "reduction", "register", "sampler", "selection", "strategy",
-    "suggest_losses", "view",
+    "Calibrator", "Callback", "Component", "Diagnostic", "Distance", "EmbeddingScorer", "Loss", "LossClassifier",
+    "Metric", "Miner", "Mixup", "Mode", "Optimizer", "Ranking", "Reduction", "ReliabilityDisplay", "Sampler",
+    "Selection", "Strategy", "Sum", "Table", "View", "__version__", "calibrator", "callback", "compare", "components",
+    "diagnostic", "distance", "embedding_scorer", "estimator", "fact", "hookimpl", "load", "load_table", "loss",
+    "make_preprocessor", "metric", "miner", "mixup", "mode", "optimizer", "rank", "reduction", "register", "sampler",
+    "selection", "strategy", "suggest_losses", "view",
 ]  # fmt: skip
 
 
