@@ -33,7 +33,11 @@ if TYPE_CHECKING:
     from sklearnloss.estimators.loading import load
     from sklearnloss.facts import fact
     from sklearnloss.hookspecs import hookimpl
+    from sklearnloss.metrics.embedding_map import EmbeddingMapDisplay
     from sklearnloss.metrics.reliability import ReliabilityDisplay
+    from sklearnloss.metrics.retrieval import RetrievalDisplay
+    from sklearnloss.metrics.similarity import SimilarityDisplay
+    from sklearnloss.metrics.verification import VerificationDisplay, verification_curve
     from sklearnloss.registry import components, register
     from sklearnloss.spec import (
         Calibrator,
@@ -69,7 +73,11 @@ _WHERE = {
     "sklearnloss.estimators.loading": "load",
     "sklearnloss.facts": "fact",
     "sklearnloss.hookspecs": "hookimpl",
+    "sklearnloss.metrics.embedding_map": "EmbeddingMapDisplay",
     "sklearnloss.metrics.reliability": "ReliabilityDisplay",
+    "sklearnloss.metrics.retrieval": "RetrievalDisplay",
+    "sklearnloss.metrics.similarity": "SimilarityDisplay",
+    "sklearnloss.metrics.verification": "VerificationDisplay verification_curve",
     "sklearnloss.registry": "components register",
     "sklearnloss.spec": (
         "Calibrator Callback Diagnostic Distance Loss Metric Miner Mixup Mode Optimizer Reduction Sampler Selection "
@@ -80,12 +88,13 @@ _MODULE_OF = {name: module for module, names in _WHERE.items() for name in names
 
 __version__ = "0.1.0"
 __all__ = [
-    "Calibrator", "Callback", "Component", "Diagnostic", "Distance", "EmbeddingScorer", "Loss", "LossClassifier",
-    "Metric", "Miner", "Mixup", "Mode", "Optimizer", "Ranking", "Reduction", "ReliabilityDisplay", "Sampler",
-    "Selection", "Strategy", "Sum", "Table", "View", "__version__", "calibrator", "callback", "compare", "components",
-    "diagnostic", "distance", "embedding_scorer", "estimator", "fact", "hookimpl", "load", "load_table", "loss",
-    "make_preprocessor", "metric", "miner", "mixup", "mode", "optimizer", "rank", "reduction", "register", "sampler",
-    "selection", "strategy", "suggest_losses", "view",
+    "Calibrator", "Callback", "Component", "Diagnostic", "Distance", "EmbeddingMapDisplay", "EmbeddingScorer", "Loss",
+    "LossClassifier", "Metric", "Miner", "Mixup", "Mode", "Optimizer", "Ranking", "Reduction", "ReliabilityDisplay",
+    "RetrievalDisplay", "Sampler", "Selection", "SimilarityDisplay", "Strategy", "Sum", "Table", "VerificationDisplay",
+    "View", "__version__", "calibrator", "callback", "compare", "components", "diagnostic", "distance",
+    "embedding_scorer", "estimator", "fact", "hookimpl", "load", "load_table", "loss", "make_preprocessor", "metric",
+    "miner", "mixup", "mode", "optimizer", "rank", "reduction", "register", "sampler", "selection", "strategy",
+    "suggest_losses", "verification_curve", "view",
 ]  # fmt: skip
 
 
