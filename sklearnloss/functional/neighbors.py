@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike
 
-from sklearnloss.exceptions import DataError, ParameterError
+from sklearnloss.exceptions import DataError, ParameterError, TaskError
 
 __all__ = [
     "Distances",
@@ -19,6 +19,7 @@ __all__ = [
     "check_distance",
     "check_embeddings",
     "check_labels",
+    "embed",
     "measure",
     "positive_int",
     "ranks",
@@ -291,6 +292,27 @@ def _codes(
         raise DataError(f"y and gallery_labels must be of one kind, got {labels.dtype} and {others.dtype}")
     codes = np.unique(np.concatenate([labels, others]), return_inverse=True)[1]
     return codes[:n], codes[n:]
+
+
+def embed(transformer: Any, X: Any) -> np.ndarray:
+    """Return what a fitted transformer makes of rows, as float64 (n, d); None takes the rows as they are.
+
+    Raises
+    ------
+    TaskError
+        If it has no ``transform``.
+    DataError
+        If it gives no table of finite numbers.
+    """
+    if transformer is None:
+        return check_embeddings(X, "X")
+    name = type(transformer).__name__
+    transform = getattr(transformer, "transform", None)
+    if transform is None:
+        raise TaskError(
+            f"{name} has no transform, so it gives no embeddings; use a transformer, or a Pipeline that ends in one"
+        )
+    return check_embeddings(transform(X), f"{name}.transform(X)")
 
 
 def check_labels(y: ArrayLike, n: int, name: str = "y", of: str = "embeddings") -> np.ndarray:

@@ -7,7 +7,9 @@ import numpy as np
 from sklearnloss.exceptions import DataError
 from sklearnloss.functional.neighbors import FREE_BITS, Distances
 
-__all__ = ["crossings", "equal_error", "error_rates", "pair_totals", "sample_pairs"]
+__all__ = [
+    "crossings", "equal_error", "equal_error_of", "error_curve", "error_rates", "pair_totals", "sample_pairs",
+]  # fmt: skip
 
 DIGIT = 17  # bits of a distance that one pass decides; three digits and the free bits are a float64 without its sign
 DIGITS = (FREE_BITS + 2 * DIGIT, FREE_BITS + DIGIT, FREE_BITS)
@@ -89,10 +91,29 @@ def equal_error(measured: Distances) -> tuple[float, float]:
     Between two neighbouring thresholds the rates are interpolated linearly, as on a curve that may mix them.
     """
     ((distance, below, within),) = crossings(measured, [lambda different, same: different >= 1 - same])
-    accepted, rejected = np.array([below[0], within[0]]), 1 - np.array([below[1], within[1]])
-    gap = rejected - accepted  # positive below, at most zero within
+    return _where_equal(np.array([below[0], within[0]]), 1 - np.array([below[1], within[1]])), distance
+
+
+def equal_error_of(different: np.ndarray, same: np.ndarray) -> tuple[float, float]:
+    """Return what `equal_error` does, from distances of pairs of each sort.
+
+    Examples
+    --------
+    >>> equal_error_of(np.array([2.0, 3.0, 4.0, 5.0]), np.array([1.0, 2.0]))
+    (0.16666666666666666, 2.0)
+    """
+    thresholds = np.concatenate([[-np.inf], np.unique(np.concatenate([different, same]))])
+    accepted, kept = (np.searchsorted(np.sort(d), thresholds, side="right") / len(d) for d in (different, same))
+    place = int(np.argmax(accepted >= 1 - kept))
+    pair = slice(place - 1, place + 1)
+    return _where_equal(accepted[pair], 1 - kept[pair]), float(thresholds[place])
+
+
+def _where_equal(accepted: np.ndarray, rejected: np.ndarray) -> float:
+    """Return the rate at which two lines cross, from their values below and above."""
+    gap = rejected - accepted  # positive below, at most zero above
     weight = gap[0] / (gap[0] - gap[1])
-    return float((1 - weight) * accepted[0] + weight * accepted[1]), distance
+    return float((1 - weight) * accepted[0] + weight * accepted[1])
 
 
 def error_rates(measured: Distances, thresholds: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
@@ -111,6 +132,29 @@ def error_rates(measured: Distances, thresholds: np.ndarray) -> tuple[np.ndarray
         for sort in (0, 1):
             accepted[sort] += np.searchsorted(np.sort(block[same == sort]), thresholds, side="right")
     return accepted[0] / totals[0], 1 - accepted[1] / totals[1]
+
+
+def error_curve(measured: Distances, n_thresholds: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Return FAR, FRR and thresholds, from where nothing is accepted to where all is.
+
+    Parameters
+    ----------
+    measured : Distances
+        The pairs.
+    n_thresholds : int
+        If there are more pairs of a sort, the thresholds are the distances of so many of them; the rates are exact.
+
+    Returns
+    -------
+    far, frr, thresholds : array of shape (t,)
+        Distances as in `Distances.blocks`; the first is minus infinity.
+    """
+    some = sample_pairs(measured, n_thresholds, np.random.default_rng(0))
+    thresholds = np.concatenate([[-np.inf], np.unique(np.concatenate(some))])
+    far, frr = error_rates(measured, thresholds)
+    if far[-1] == 1 and frr[-1] == 0:
+        return far, frr, thresholds
+    return np.append(far, 1.0), np.append(frr, 0.0), np.append(thresholds, np.inf)
 
 
 def sample_pairs(measured: Distances, limit: int, rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
