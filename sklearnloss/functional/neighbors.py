@@ -4,7 +4,7 @@ import torch
 from torch import Tensor
 from torch.nn.functional import normalize
 
-__all__ = ["nearest_rows"]
+__all__ = ["draw", "nearest_rows"]
 
 ENTRIES = {"cpu": 2**22, "cuda": 2**27}  # of a block of cosines
 
@@ -54,3 +54,31 @@ def nearest_rows(embeddings: Tensor, k: int, *, y: Tensor | None = None) -> tupl
         index[block] = near.topk(min(k, n), dim=1).indices
         count[block] = (n - excluded.sum(1)).clamp(max=k)
     return index, count
+
+
+def draw(index: Tensor, count: Tensor, size: int, rng: torch.Generator) -> Tensor:
+    """Draw from each row's numbers with replacement.
+
+    Parameters
+    ----------
+    index : LongTensor of shape (n, k)
+        Numbers of each row.
+    count : LongTensor of shape (n,)
+        How many of them are meant, at least one.
+    size : int
+        How many are drawn.
+    rng : torch.Generator
+        Source of the draws.
+
+    Returns
+    -------
+    LongTensor of shape (n, size)
+        Some of the numbers.
+
+    Examples
+    --------
+    >>> draw(torch.tensor([[7, 0]]), torch.tensor([1]), 3, torch.Generator())
+    tensor([[7, 7, 7]])
+    """
+    uniform = torch.rand(len(index), size, generator=rng, device=index.device)
+    return index.gather(1, torch.minimum((uniform * count[:, None]).long(), count[:, None] - 1))

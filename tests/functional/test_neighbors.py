@@ -4,7 +4,7 @@ import torch
 from sklearn.neighbors import NearestNeighbors
 
 from sklearnloss.functional import neighbors
-from sklearnloss.functional.neighbors import nearest_rows
+from sklearnloss.functional.neighbors import draw, nearest_rows
 
 
 def rows(n=30, d=4, seed=0):
@@ -48,3 +48,13 @@ def test_zero_vectors_and_half_precision_are_legal():
     index, count = nearest_rows(torch.zeros(3, 2, dtype=torch.bfloat16), 2)
     assert [sorted(row) for row in index.tolist()] == [[1, 2], [0, 2], [0, 1]]
     assert count.tolist() == [2, 2, 2]
+
+
+@pytest.mark.parametrize("seed", [0, 1, 2])
+def test_draws_all_that_are_meant_equally_often_and_nothing_else(seed):
+    index, count = torch.tensor([[4, 5, 6], [7, 8, 9]]), torch.tensor([3, 2])
+    drawn = draw(index, count, 3000, torch.Generator().manual_seed(seed))
+    for row, numbers in zip(drawn, ([4, 5, 6], [7, 8]), strict=True):
+        found, counts = row.unique(return_counts=True)
+        assert found.tolist() == numbers
+        assert (counts / 3000 - 1 / len(numbers)).abs().max() < 0.04
