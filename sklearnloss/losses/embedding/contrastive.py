@@ -5,7 +5,8 @@ from torch import Tensor
 
 from sklearnloss.component import loss
 from sklearnloss.constraints import NonNegative
-from sklearnloss.functional.pairs import Block, Distance, Mined, Rule, per_anchor
+from sklearnloss.functional.mixed import mixed_distances
+from sklearnloss.functional.pairs import Block, Distance, Mined, Mixed, Rule, per_anchor
 from sklearnloss.typing import Embeddings, Labels, PerAnchor
 
 
@@ -18,6 +19,7 @@ def contrastive(
     neg_margin: NonNegative = 1.0,
     pairs: Mined | None = None,
     distance: Distance | None = None,
+    mixed: Mixed | None = None,
 ) -> PerAnchor:
     r"""Positives are pulled within one distance, negatives are pushed beyond another; each kind has a mean of its own.
 
@@ -35,6 +37,8 @@ def contrastive(
         What a miner keeps.
     distance : callable, default=None
         None is the Euclidean distance of unit vectors, not squared.
+    mixed : Mixed, default=None
+        What a mixup of embeddings made; its terms have a mean of their own.
 
     Returns
     -------
@@ -48,11 +52,15 @@ def contrastive(
 
     Each mean is over the pairs that cost anything, so that few hard pairs are not drowned by many easy ones. An
     anchor's value is its share in both sums, times n over the number of those pairs. The paper squares the distances
-    and has no means of their own. O(n^2 d) time, O(block x n) memory.
+    and has no means of their own. A mixed vector at the distance d, positive to the part :math:`\lambda`, costs
+    :math:`\lambda (d - m_+)_+ + (1 - \lambda) (m_- - d)_+` [2]_, and the mean of these is added with the weight of
+    the mixup. O(n^2 d) time, O(block x n) memory.
 
     References
     ----------
     .. [1] Hadsell, Chopra, LeCun. "Dimensionality reduction by learning an invariant mapping". CVPR 2006.
+    .. [2] Venkataramanan, Psomas, Kijak, Amsaleg, Karantzalos, Avrithis. "It takes two to tango: mixup for deep metric
+       learning". ICLR 2022.
 
     Examples
     --------
@@ -78,4 +86,11 @@ def contrastive(
     totals, counts = per_anchor(
         Rule(value, slope, parts=2), embeddings, y, compare=distance or "euclidean", pairs=pairs
     )
-    return (totals * (len(y) / counts.sum(0).clamp(min=1))).sum(1)
+    clean = (totals * (len(y) / counts.sum(0).clamp(min=1))).sum(1)
+    if mixed is None:
+        return clean
+    near = mixed_distances(embeddings, mixed, distance)  # (n, s)
+    pull, push = (near - pos_margin).clamp_min(0), (neg_margin - near).clamp_min(0)
+    terms = torch.where(mixed.exists, mixed.lam * pull + (1 - mixed.lam) * push, 0.0)
+    share = len(y) / mixed.exists.sum().clamp(min=1)
+    return clean + mixed.weight * (terms.sum(1) * share).to(clean.dtype)
