@@ -89,7 +89,7 @@ class Constraint:
 
 
 def constraint_of(annotation: Any) -> Constraint:
-    """Read an annotation: ``Positive``, ``int``, ``bool``, ``Literal[...]``, unions of these, or anything.
+    """Read an annotation: ``Positive``, ``int``, ``bool``, ``Literal[...]``, tuples and unions of these, or anything.
 
     Examples
     --------
@@ -97,6 +97,8 @@ def constraint_of(annotation: Any) -> Constraint:
     ('a float in (0, inf)', False)
     >>> str(constraint_of(Literal["a", "b"] | None))
     "one of 'a', 'b', or None"
+    >>> str(constraint_of(tuple[PositiveInt, bool])), constraint_of(tuple[PositiveInt, bool]).allows((0, True))
+    ('a tuple (an int in [1, inf), a bool)', False)
     """
     if typing.get_origin(annotation) is Annotated:
         base, *extras = typing.get_args(annotation)
@@ -108,6 +110,8 @@ def constraint_of(annotation: Any) -> Constraint:
         return Constraint(lambda v: any(type(v) is type(c) and v == c for c in choices), words, choices=choices)
     if typing.get_origin(annotation) in (typing.Union, types.UnionType):
         return _union([constraint_of(a) for a in typing.get_args(annotation)])
+    if typing.get_origin(annotation) is tuple:
+        return _tuple([constraint_of(a) for a in typing.get_args(annotation)])
     if annotation is None or annotation is type(None):
         return Constraint(lambda v: v is None, "None", choices=(None,))
     if annotation is bool:
@@ -141,6 +145,17 @@ def _union(parts: list[Constraint]) -> Constraint:
         next((p.search for p in parts if p.search), None),
         next((p.interval for p in parts if p.interval), None),
         tuple(c for p in parts for c in p.choices),
+    )
+
+
+def _tuple(parts: list[Constraint]) -> Constraint:
+    return Constraint(
+        lambda v: (
+            isinstance(v, tuple | list)
+            and len(v) == len(parts)
+            and all(p.allows(x) for p, x in zip(parts, v, strict=True))
+        ),
+        f"a tuple ({', '.join(p.words for p in parts)})",
     )
 
 

@@ -1,6 +1,5 @@
 """Mixup."""
 
-import math
 from typing import Annotated
 
 import torch
@@ -8,6 +7,7 @@ from torch import Tensor
 
 from sklearnloss.component import mixup as declare
 from sklearnloss.constraints import Positive, Search
+from sklearnloss.mixups._beta import symmetric_beta
 from sklearnloss.typing import Generator, Labels
 
 
@@ -61,11 +61,3 @@ def mixup(
     partner = torch.randperm(len(X), generator=rng, device=X.device)  # (n,)
     lam = symmetric_beta(alpha, rng, device=X.device).to(X.dtype)
     return torch.lerp(X[partner], X, lam), y, y[partner], lam
-
-
-def symmetric_beta(alpha: float, rng: Generator, *, device: torch.device) -> Tensor:
-    """Draw from Beta(alpha, alpha)."""
-    radius, angle = torch.rand(2, generator=rng, dtype=torch.float64, device=device)
-    cosine = torch.cos(2 * math.pi * angle)
-    ratio = (radius ** (-1 / alpha) - 1) * cosine.square()  # T**2 / (2 alpha), from 0 to inf
-    return (1 + cosine.sign() / (1 + 1 / ratio).sqrt()) / 2

@@ -6,6 +6,7 @@ import numpy as np
 
 from sklearnloss.component import sampler
 from sklearnloss.constraints import PositiveInt
+from sklearnloss.samplers._decks import deal, distinct
 
 
 @sampler("per_class", aliases=("m_per_class",))
@@ -47,24 +48,10 @@ def per_class(
     [4, 4]
     """
     members = [np.flatnonzero(y == label) for label in np.unique(y)]
-    decks = [_deal(rows, rng) for rows in members]
+    decks = [deal(rows, rng) for rows in members]
     classes_per_batch = min(len(members), max(2, batch_size // n_per_class))
     rows_of_each = max(n_per_class, batch_size // classes_per_batch)
-    order = _deal(np.arange(len(members)), rng)
+    order = deal(np.arange(len(members)), rng)
     for _ in range(-(-len(y) // batch_size)):
-        chosen = _distinct(order, classes_per_batch)
+        chosen = distinct(order, classes_per_batch)
         yield np.concatenate([[next(decks[c]) for _ in range(rows_of_each)] for c in chosen])
-
-
-def _deal(items: np.ndarray, rng: np.random.Generator) -> Iterator[int]:
-    """Deal the items in random order, again and again."""
-    while True:
-        yield from rng.permutation(items)
-
-
-def _distinct(items: Iterator[int], count: int) -> list[int]:
-    """Take the next distinct items; a new round may begin with one that was just taken."""
-    chosen: dict[int, None] = {}
-    while len(chosen) < count:
-        chosen[next(items)] = None
-    return list(chosen)

@@ -5,7 +5,8 @@ from torch import Tensor
 
 from sklearnloss.component import loss
 from sklearnloss.constraints import Positive, Signed
-from sklearnloss.functional.pairs import Block, Mined, Rule, per_anchor
+from sklearnloss.functional.mixed import mixed_cosines
+from sklearnloss.functional.pairs import Block, Mined, Mixed, Rule, per_anchor
 from sklearnloss.typing import Embeddings, Labels, PerAnchor
 
 
@@ -24,6 +25,7 @@ def multi_similarity(
     beta: Positive = 50.0,
     lam: Signed = 1.0,
     pairs: Mined | None = None,
+    mixed: Mixed | None = None,
 ) -> PerAnchor:
     r"""Soft hinges over all positives and all negatives: a pair pulls by its own cosine and by those of its rivals.
 
@@ -43,6 +45,8 @@ def multi_similarity(
         Cosine above which negatives are pushed away, and below which positives are pulled in.
     pairs : Mined, default=None
         What a miner keeps; an anchor of which it keeps nothing counts as zero.
+    mixed : Mixed, default=None
+        What a mixup of embeddings made.
 
     Returns
     -------
@@ -62,10 +66,15 @@ def multi_similarity(
     ``alpha -> inf`` gives ``max(0, lam - min positive)`` for the first term, ``beta -> inf`` gives
     ``max(0, max negative - lam)`` for the second. O(n^2 d) time, O(block x n) memory.
 
+    Mixed vectors [2]_ make a term of their own, added with the weight of the mixup: each is in both sums, in the first
+    as much as it is a positive, in the second as much as it is a negative.
+
     References
     ----------
     .. [1] Wang, Han, Huang, Dong, Scott. "Multi-similarity loss with general pair weighting for deep metric
        learning". CVPR 2019.
+    .. [2] Venkataramanan, Psomas, Kijak, Amsaleg, Karantzalos, Avrithis. "It takes two to tango: mixup for deep metric
+       learning". ICLR 2022.
 
     Examples
     --------
@@ -86,7 +95,14 @@ def multi_similarity(
         pushed.mul_(block.had_positive[:, None])
         return values, block.had_positive, [block.add_to_partners_(pushed, -pulled)]
 
-    return per_anchor(Rule(value, slope), embeddings, y, pairs=pairs)
+    clean, valid = per_anchor(Rule(value, slope), embeddings, y, pairs=pairs)
+    if mixed is None:
+        return clean, valid
+    near = mixed_cosines(embeddings, mixed) - lam  # (n, s)
+    towards, away = (torch.where(mixed.exists, part.log(), -torch.inf) for part in (mixed.lam, 1 - mixed.lam))
+    pull = _softplus_of_sum(towards - alpha * near) / alpha  # (n,)
+    push = _softplus_of_sum(away + beta * near) / beta  # (n,)
+    return clean + mixed.weight * torch.where(valid > 0, pull + push, 0.0).to(clean.dtype), valid
 
 
 def _softplus_of_sum(logits: Tensor) -> Tensor:

@@ -1,0 +1,1 @@
+"""Distances, one per file: how far two embeddings are apart."""

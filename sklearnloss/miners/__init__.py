@@ -1,0 +1,1 @@
+"""Miners, one per file: which pairs and triplets of a batch a loss looks at."""
