@@ -31,8 +31,10 @@ if TYPE_CHECKING:
     from sklearnloss.estimators.classifier import LossClassifier
     from sklearnloss.estimators.embedder import MetricEmbedder
     from sklearnloss.estimators.embedding_scorer import EmbeddingScorer, embedding_scorer
+    from sklearnloss.estimators.few_shot import FewShotEvaluator, FewShotResult
     from sklearnloss.estimators.hmds import HMDS
     from sklearnloss.estimators.loading import load
+    from sklearnloss.estimators.prototype import PrototypeClassifier
     from sklearnloss.facts import fact
     from sklearnloss.hookspecs import hookimpl
     from sklearnloss.metrics.embedding_map import EmbeddingMapDisplay
@@ -74,7 +76,9 @@ _WHERE = {
     "sklearnloss.estimators.embedder": "MetricEmbedder",
     "sklearnloss.estimators.hmds": "HMDS",
     "sklearnloss.estimators.embedding_scorer": "EmbeddingScorer embedding_scorer",
+    "sklearnloss.estimators.few_shot": "FewShotEvaluator FewShotResult",
     "sklearnloss.estimators.loading": "load",
+    "sklearnloss.estimators.prototype": "PrototypeClassifier",
     "sklearnloss.facts": "fact",
     "sklearnloss.hookspecs": "hookimpl",
     "sklearnloss.metrics.embedding_map": "EmbeddingMapDisplay",
@@ -93,10 +97,11 @@ _MODULE_OF = {name: module for module, names in _WHERE.items() for name in names
 __version__ = "0.1.0"
 __all__ = [
     "Calibrator", "Callback", "Component", "Diagnostic", "Distance", "EmbeddingMapDisplay", "EmbeddingScorer",
-    "HMDS", "Loss", "LossClassifier", "Metric", "MetricEmbedder", "Miner", "Mixup", "Mode", "Optimizer", "Ranking",
-    "Reduction", "ReliabilityDisplay", "RetrievalDisplay", "Sampler", "Selection", "SimilarityDisplay", "Strategy",
-    "Sum", "Table", "VerificationDisplay", "View", "__version__", "calibrator", "callback", "compare", "components",
-    "diagnostic", "distance", "embedding_scorer", "estimator", "fact", "hookimpl", "load", "load_table", "loss",
+    "FewShotEvaluator", "FewShotResult", "HMDS", "Loss", "LossClassifier", "Metric", "MetricEmbedder", "Miner",
+    "Mixup", "Mode", "Optimizer", "PrototypeClassifier", "Ranking", "Reduction", "ReliabilityDisplay",
+    "RetrievalDisplay", "Sampler", "Selection", "SimilarityDisplay", "Strategy", "Sum", "Table",
+    "VerificationDisplay", "View", "__version__", "calibrator", "callback", "compare", "components", "diagnostic",
+    "distance", "embedding_scorer", "estimator", "fact", "hookimpl", "load", "load_table", "loss",
     "make_preprocessor", "metric", "miner", "mixup", "mode", "optimizer", "rank", "reduction", "register",
     "sampler", "selection", "strategy", "suggest_losses", "verification_curve", "view",
 ]  # fmt: skip
