@@ -33,7 +33,7 @@ __all__ = [
 ]
 
 Distance = Callable[[Tensor, Tensor], Tensor]
-Compare = Literal["cosine", "euclidean"] | Distance
+Compare = Literal["cosine", "dot", "euclidean"] | Distance
 
 ENTRIES = {"cpu": 2**19, "cuda": 2**26}  # of a block: a few caches' worth, or enough to keep a GPU busy
 HIGHEST = {"cpu": 256, "cuda": 4096}  # rows of a block
@@ -137,8 +137,8 @@ class Block:
     Attributes
     ----------
     values : Tensor of shape (b, n)
-        How near each column is: cosines times the rule's scale, or distances. Behind the columns stand the further
-        negatives of each anchor, where a miner made some. A gradient written by hand may overwrite it.
+        How near each column is: cosines or dot products times the rule's scale, or distances. Behind the columns stand
+        the further negatives of each anchor, where a miner made some. A gradient written by hand may overwrite it.
     rows : slice
         The anchors.
     partners : LongTensor of shape (b, m)
@@ -259,7 +259,7 @@ class Block:
     @cached_property
     def distances(self) -> Tensor:
         """Distances between anchors and columns, (b, n): the loss's own, else those of unit vectors; no gradient."""
-        if self.batch.compare != "cosine":
+        if self.batch.compare not in ("cosine", "dot"):
             return self.values.detach()
         return (2 - 2 * self.cosines).clamp_min(0).sqrt()
 
@@ -278,7 +278,7 @@ class Rule(NamedTuple):
     parts : int
         How many sums are kept apart.
     scale : float
-        Factor of cosines.
+        Factor of cosines or dot products.
     triplets : bool
         Whether the rule looks at ``block.triplets`` itself; else a miner of triplets keeps the pairs in them.
     arrays : bool
@@ -313,8 +313,9 @@ def per_anchor(
         The anchors, of any length.
     y : LongTensor of shape (n,)
         Class of each.
-    compare : {"cosine", "euclidean"} or callable, default="cosine"
-        Cosines, distances of unit vectors, or ``distance(a, b) -> (n, m)`` of the embeddings as they are.
+    compare : {"cosine", "dot", "euclidean"} or callable, default="cosine"
+        Cosines, dot products, distances of unit vectors, or ``distance(a, b) -> (n, m)``; dot products and the last are
+        of the embeddings as they are.
     pairs : Mined or None, default=None
         What a miner said.
     columns : Tensor of shape (N, d) or None, default=None
@@ -378,7 +379,7 @@ def per_anchor(
 
 def _prepared(embeddings: Tensor, dtype: torch.dtype, compare: Compare) -> Tensor:
     embeddings = embeddings.to(dtype)
-    return embeddings if callable(compare) else normalize(embeddings, dim=-1)
+    return normalize(embeddings, dim=-1) if compare in ("cosine", "euclidean") else embeddings
 
 
 # -- a batch ----------------------------------------------------------------------------------------------------------
@@ -407,6 +408,7 @@ class Batch:
         place = torch.searchsorted(found, y).clamp(max=len(found) - 1)  # (n,)
         self.size = torch.where(found[place] == y, counts[place], 0)  # (n,) columns of the anchor's class
         self.first = (counts.cumsum(0) - counts)[place]  # (n,)
+        self.class_size = torch.empty_like(y_columns).scatter_(0, self.order, counts.repeat_interleave(counts))  # (N,)
         self.largest = int(counts.max())
 
     def partners(self, rows: slice) -> tuple[Tensor, Tensor, Tensor]:
@@ -448,7 +450,7 @@ class Batch:
                 return near
             own = [self.compare(row[None], theirs) for row, theirs in zip(a, negatives, strict=True)]
             return torch.cat([near, torch.cat(own)], dim=1)
-        if self.compare == "cosine":
+        if self.compare in ("cosine", "dot"):
             a = a if self._unscaled else a * self.scale
             near = a @ columns.T if out is None else torch.matmul(a, columns.T, out=out)
             return near if negatives is None else torch.cat([near, torch.einsum("bd,bsd->bs", a, negatives)], dim=1)

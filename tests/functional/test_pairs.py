@@ -79,7 +79,7 @@ RULES = {
     "triplets": (Rule(gaps, triplets=True, arrays=True), gaps_dense),
 }
 LABELS = (0, 1, 0, 2, 1, 0, 2, 1, 0, 3)
-COMPARE = ("cosine", "euclidean", "callable")
+COMPARE = ("cosine", "dot", "euclidean", "callable")
 
 
 def manhattan(a, b):
@@ -95,6 +95,8 @@ def batch(labels=LABELS, d=4, seed=0):
 def measure(a, b, compare, scale=1.0):
     if compare == "callable":
         return manhattan(a, b)
+    if compare == "dot":
+        return scale * (a @ b.T)
     a, b = normalize(a, dim=-1), normalize(b, dim=-1)
     if compare == "cosine":
         return scale * (a @ b.T)
@@ -109,7 +111,7 @@ def masks(y, y_columns=None, alone=True):
 
 def dense(name, embeddings, y, compare="cosine"):
     rule, whole = RULES[name]
-    scale = rule.scale if compare == "cosine" else 1.0
+    scale = rule.scale if compare in ("cosine", "dot") else 1.0
     return whole(measure(embeddings, embeddings, compare, scale), *masks(y))
 
 
@@ -256,7 +258,7 @@ def test_anchors_may_be_compared_with_other_columns(name, compare):
     columns, y_columns = batch((0, 7, 1, 0, 2, 7, 1), seed=1)
     totals, counts = blockwise(name, embeddings, y, compare, columns=columns, y_columns=y_columns)
     rule, whole = RULES[name]
-    values = measure(embeddings, columns, compare, rule.scale if compare == "cosine" else 1.0)
+    values = measure(embeddings, columns, compare, rule.scale if compare in ("cosine", "dot") else 1.0)
     wanted, wanted_counts = whole(values, *masks(y, y_columns, alone=False))
     assert_close(totals, wanted)
     assert_close(counts, wanted_counts.double())
@@ -297,7 +299,7 @@ def test_each_anchor_may_have_negatives_of_its_own(name, compare):
     own = torch.randn(len(y), 3, 4, generator=generator, dtype=torch.float64).requires_grad_()
     totals, counts = blockwise(name, embeddings, y, compare, pairs=Mined(extra=(Extra(own),)))
     rule, whole = RULES[name]
-    scale = rule.scale if compare == "cosine" else 1.0
+    scale = rule.scale if compare in ("cosine", "dot") else 1.0
     values = [measure(embeddings, embeddings, compare, scale)]
     values.append(torch.cat([measure(e[None], o, compare, scale) for e, o in zip(embeddings, own, strict=True)]))
     positive, negative = masks(y)

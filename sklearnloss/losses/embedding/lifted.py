@@ -22,7 +22,7 @@ def lifted(
     pairs: Mined | None = None,
     distance: Distance | None = None,
 ) -> PerAnchor:
-    r"""The farthest positive should be nearer than the nearest negative, by a margin; both are soft.
+    r"""Softly, the farthest positive should be nearer than the nearest negative, by a margin.
 
     A smooth form of ``triplet`` with the hardest positive and the hardest negative, in which near rivals take part.
 
