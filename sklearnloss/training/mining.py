@@ -157,6 +157,10 @@ class Mining(nn.Module):
         if self.miner is None:
             return None, "pair"
         named = self._facts("miner", facts)
+        if self.by_block and "rng" in named:
+            # a block may be computed once more for its gradient, and must then keep the same pairs
+            seed = int(torch.randint(2**62, (), generator=named.pop("rng"), device=embeddings.device))
+            return partial(_drawn_of_block, partial(self.miner, **named), seed), self.unit
         if self.by_block:
             return partial(_kept_of_block, partial(self.miner, **named)), self.unit
         found = self.miner(embeddings, y, **named)
@@ -202,6 +206,12 @@ def _kept_of_block(miner: Callable[[Block], Any], block: Block) -> Kept:
     if isinstance(found, Tensor) and found.ndim == 2:
         return Kept(pairs=found)
     return Kept(triplets=found)
+
+
+def _drawn_of_block(miner: Callable[..., Any], seed: int, block: Block) -> Kept:
+    """Return what a miner that draws keeps of a block: the same each time."""
+    rng = torch.Generator(device=block.values.device).manual_seed(seed + block.rows.start)
+    return _kept_of_block(partial(miner, rng=rng), block)
 
 
 def _kept_of_mask(mask: Tensor, block: Block) -> Kept:

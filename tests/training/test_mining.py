@@ -99,6 +99,22 @@ def test_a_window_is_kept_as_one():
     assert len(found) == int(((gaps > 0) & (gaps < 0.5)).sum())
 
 
+def test_a_miner_that_draws_keeps_the_same_pairs_when_a_block_is_computed_again():
+    def drawn(block, *, rng):
+        return torch.rand(block.values.shape, generator=rng) < 0.5
+
+    embeddings, y = batch()
+    leaf = embeddings.clone().requires_grad_()
+    weights = torch.linspace(0.1, 1, 12, dtype=torch.float64)  # not equal: the gradient takes a second pass
+    given = mining(miner=drawn)(leaf, facts(y))["pairs"]
+    (supcon(leaf, y, pairs=given)[0] * weights).sum().backward()
+    step = 1e-6 * torch.randn(12, 5, generator=torch.Generator().manual_seed(5), dtype=torch.float64)
+    up, down = ((supcon(embeddings + s * step, y, pairs=given)[0] * weights).sum() for s in (1, -1))
+    assert_close((leaf.grad * step).sum(), (up - down) / 2, rtol=1e-5, atol=1e-12)
+    again = mining(miner=drawn)(embeddings, facts(y) | {"rng": torch.Generator().manual_seed(1)})["pairs"]
+    assert not torch.allclose(supcon(embeddings, y, pairs=again)[0], supcon(embeddings, y, pairs=given)[0])
+
+
 def test_listed_triplets_are_all_there_are():
     _, y = batch(7)
     wanted = {(a, p, n) for a in range(7) for p in range(7) for n in range(7) if a != p and y[a] == y[p] != y[n]}
