@@ -12,6 +12,7 @@ from torch import nn
 
 from sklearnloss.component import Component, describe
 from sklearnloss.constraints import Positive, PositiveInt
+from sklearnloss.functional.pairs import Extra, Window
 from sklearnloss.registry import lookup
 from sklearnloss.testing import CHECKS, check_component, checks_for
 
@@ -243,6 +244,11 @@ def deaf_sampler(y, *, batch_size, rng, n_rows: PositiveInt = 3):
     yield from np.array_split(rng.permutation(len(y)), -(-len(y) // batch_size))
 
 
+def sorting_sampler(y, *, batch_size, rng):
+    y.sort()
+    yield from np.array_split(rng.permutation(len(y)), -(-len(y) // batch_size))
+
+
 def outside_mixup(X, y, *, rng):
     order = torch.randperm(len(X), generator=rng)
     return 2 * X - X[order], y, y[order], 2.0
@@ -252,9 +258,100 @@ def fixed_view(X, *, rng):
     return X + 1
 
 
+def deaf_view(X, *, rng, sigma: Positive = 0.1):
+    return X + torch.randn(X.shape, generator=rng)
+
+
 class Climbs(torch.optim.SGD):
     def __init__(self, params):
         super().__init__(params, maximize=True)
+
+
+# -- miners, distances, mixups of embeddings --------------------------------------------------------------------------
+
+
+def graded_miner(block):
+    return block.cosines
+
+
+def bottomless_miner(embeddings, y):
+    return Extra(embeddings.log(), y)
+
+
+def unseeded_miner(block, *, rng):
+    return torch.rand(block.distances.shape) < 0.5
+
+
+def writing_miner(block):
+    return block.distances.neg_() < -1
+
+
+def deaf_miner(block, *, margin: Positive = 0.1):
+    return block.is_negative
+
+
+def miner_by_name(embeddings, y):
+    return y[:, None] < y
+
+
+def miner_by_place(embeddings, y):
+    return torch.ones(len(y), len(y), dtype=torch.bool).triu()
+
+
+def upside_down_window(block):
+    return Window(0.5, 0.1)
+
+
+def triplets_of_strangers(embeddings, y):
+    return torch.tensor([[0, 1, 2]])
+
+
+class NegativesOfTheClass:
+    def due(self, epoch):
+        return epoch == 0
+
+    def refresh(self, embeddings, y):
+        self.ready = True
+
+    def companions(self, index, y, *, rng):
+        return index[:, None]
+
+
+def bare_norm(a, b):
+    return (a[:, None] - b).square().sum(2).sqrt()
+
+
+def one_sided_gradient(a, b):
+    return torch.cdist(a, b.detach())
+
+
+def relative_distance(a, b):
+    distances = torch.cdist(a, b)
+    return distances / distances.mean()
+
+
+def similarity(a, b):
+    return a @ b.T
+
+
+def deaf_distance(a, b, *, power: Positive = 2.0):
+    return torch.cdist(a, b)
+
+
+def narrow_mixup(embeddings, y, *, rng):
+    return Extra(embeddings[:, 1:], y)
+
+
+def unseeded_embedding_mixup(embeddings, y, *, rng):
+    return Extra(embeddings[torch.randperm(len(y))], y)
+
+
+def deaf_embedding_mixup(embeddings, y, *, rng, alpha: Positive = 1.0):
+    return Extra(embeddings[torch.randperm(len(y), generator=rng)], y)
+
+
+def mixup_by_name(embeddings, y, *, rng):
+    return Extra(embeddings * y[:, None], y)
 
 
 # -- calibrators ------------------------------------------------------------------------------------------------------
@@ -363,8 +460,26 @@ WRONG = {
     "sampler_gives_rows_that_exist": declared("sampler", rows_that_do_not_exist),
     "sampler_follows_its_generator": declared("sampler", unseeded),
     "sampler_parameters_matter": declared("sampler", deaf_sampler),
+    "sampler_leaves_its_inputs": declared("sampler", sorting_sampler),
     "mixup_blends_rows": declared("mixup", outside_mixup),
     "view_is_a_random_version": declared("view", fixed_view),
+    "view_parameters_matter": declared("view", deaf_view),
+    "miner_gives_what_its_unit_promises": declared("miner", graded_miner, unit="pair"),
+    "miner_leaves_a_loss_finite": declared("miner", bottomless_miner, unit="pair"),
+    "miner_follows_its_generator": declared("miner", unseeded_miner, unit="pair"),
+    "miner_leaves_its_inputs": declared("miner", writing_miner, unit="pair"),
+    "miner_parameters_matter": declared("miner", deaf_miner, unit="pair"),
+    "miner_ignores_the_names_of_classes": declared("miner", miner_by_name, unit="pair"),
+    "miner_permutes_with_rows": declared("miner", miner_by_place, unit="pair"),
+    "distance_gives_a_table": declared("distance", bare_norm),
+    "distance_has_the_gradient_of_its_value": declared("distance", one_sided_gradient),
+    "distance_looks_at_two_vectors_only": declared("distance", relative_distance),
+    "distance_is_smallest_to_itself": declared("distance", similarity),
+    "distance_parameters_matter": declared("distance", deaf_distance),
+    "embedding_mixup_gives_vectors": declared("mixup", narrow_mixup),
+    "embedding_mixup_follows_its_generator": declared("mixup", unseeded_embedding_mixup),
+    "embedding_mixup_parameters_matter": declared("mixup", deaf_embedding_mixup),
+    "embedding_mixup_ignores_the_names_of_classes": declared("mixup", mixup_by_name),
     "optimizer_descends": declared("optimizer", Climbs),
     "calibrator_is_an_estimator": declared("calibrator", StartsWithState),
     "calibrator_gives_probabilities": declared("calibrator", SumsToLess),
@@ -448,6 +563,36 @@ def test_a_loss_that_draws_its_start_is_drawn_alike_in_every_check():
     assert torch.equal(torch.get_rng_state(), state)
 
 
+@pytest.mark.parametrize(
+    ("miner", "unit", "message"),
+    [
+        (upside_down_window, "window", r"Window\(low=0.5, high=0.1\) is no Window"),
+        (triplets_of_strangers, "pair", "a positive is of another class"),
+        (NegativesOfTheClass, "pair", "a negative is of the anchor's class"),
+    ],
+)
+def test_each_form_of_a_miner_is_looked_into(miner, unit, message):
+    check = next(c for c in CHECKS if c.name == "miner_gives_what_its_unit_promises")
+    with pytest.raises(AssertionError, match=message):
+        check(declared("miner", miner, unit=unit))
+
+
+def rising_triplets(embeddings, y):
+    """Return each anchor with positives and negatives whose first numbers rise, as a list."""
+    same, rising = y[:, None] == y, embeddings[:, None, 0] < embeddings[:, 0]
+    return ((same & rising)[:, :, None] & ~same[:, None] & rising).nonzero()
+
+
+@pytest.mark.parametrize("width", [2, 3])
+def test_a_miner_that_gives_a_list_passes_the_checks_of_miners(width):
+    def lists(embeddings, y):
+        return rising_triplets(embeddings, y)[:, :width].unique(dim=0)
+
+    for check in checks_for(declared("miner", lists, unit="pair")):
+        if check.name.startswith("miner_"):
+            check(declared("miner", lists, unit="pair"))
+
+
 def test_state_that_is_not_public_is_caught():
     check = next(c for c in CHECKS if c.name == "calibrator_state_is_plain")
     with pytest.raises(AssertionError, match="the attributes that end in _ are not enough to predict"):
@@ -463,6 +608,7 @@ def test_a_calibrator_that_is_right_passes_the_checks_of_calibrators():
 def test_a_right_component_passes_all():
     check_component("ldr")
     check_component(lookup("sampler", "per_class"))
+    check_component(lookup("miner", "hard"))
 
 
 def test_a_wrong_component_is_named_with_its_check():

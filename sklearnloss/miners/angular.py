@@ -9,6 +9,8 @@ from sklearnloss.functional.mining import unit_columns
 from sklearnloss.functional.pairs import Block
 
 
+# Difference from pytorch-metric-learning: the middle of anchor and positive stays where it is, inside the sphere; there
+# it is normalized as well, which changes every angle.
 @miner("angular", unit="triplet")
 def angular(block: Block, *, angle: Angle = 0.35) -> Tensor:
     r"""Keep triplets in which the negative sees anchor and positive under more than an angle.

@@ -8,6 +8,7 @@ import torch
 from torch import Tensor
 
 from sklearnloss.component import Component
+from sklearnloss.exceptions import TaskError
 from sklearnloss.facts import FACTS
 from sklearnloss.spec import Choice
 from sklearnloss.testing.cases import SEED
@@ -49,15 +50,24 @@ def reduction_ignores_weight_zero(component: Component) -> None:
 # -- samplers ---------------------------------------------------------------------------------------------------------
 
 
-def _draw(component: Component, y: np.ndarray, batch_size: int, seed: int = SEED, **params: Any) -> list[np.ndarray]:
-    named: dict[str, Any] = {
-        n: np.arange(len(y)) % 3 for n in (*component.needs, *component.wishes) if FACTS[n].scope == "row"
-    }
-    if "epoch" in component.needs:
-        named["epoch"] = 0
-    data = [y if n == "y" else np.arange(len(y)) % 3 for n in component.data]
+def _draw(
+    component: Component, y: np.ndarray, batch_size: int, seed: int = SEED, *, given: Any = None, **params: Any
+) -> list[np.ndarray]:
+    known = {"y": y, "epoch": 0, "embeddings": _embedded(len(y)), **(given or {})}
+    third = np.arange(len(y)) % 3
+    asked = [n for n in (*component.needs, *component.wishes) if n in known or FACTS[n].scope == "row"]
+    named: dict[str, Any] = {n: known.get(n, third) for n in asked}
+    data = [known.get(n, third) for n in component.data]
     batches = Choice(component, params).build()(*data, batch_size=batch_size, rng=np.random.default_rng(seed), **named)
     return [np.asarray(rows) for rows in batches]
+
+
+def _embedded(n: int) -> np.ndarray:
+    """Return embeddings with duplicates and zero vectors among them."""
+    embeddings = np.random.default_rng(SEED).normal(size=(n, 4))
+    embeddings[1::10] = embeddings[::10]
+    embeddings[2::10] = 0
+    return embeddings
 
 
 def sampler_gives_rows_that_exist(component: Component) -> None:
@@ -86,15 +96,40 @@ def sampler_follows_its_generator(component: Component) -> None:
 
 
 def sampler_parameters_matter(component: Component) -> None:
-    """Each hyperparameter changes the batches."""
-    y = (np.arange(60) % 2).astype(np.int64)
-    plain = _draw(component, y, 16)
+    """Each hyperparameter changes the batches; ``refresh`` says to the trainer when to compute embeddings anew."""
+    on_embeddings = component.role == "embeddings"
+    n = 300 if on_embeddings else 60
     for parameter in component.parameters:
-        others = [_draw(component, y, 16, **{parameter.name: v}) for v in alternatives(parameter)]
+        if on_embeddings and parameter.name == "refresh":
+            continue
+        values = list(alternatives(parameter))
         changed = [
-            len(o) != len(plain) or any(not np.array_equal(a, b) for a, b in zip(o, plain, strict=True)) for o in others
+            _other_batches(component, (np.arange(n) % k).astype(np.int64), parameter.name, values) for k in (2, 6)
         ]
         assert any(changed), f"{parameter.name} changes nothing"
+
+
+def _other_batches(component: Component, y: np.ndarray, name: str, values: list[Any]) -> bool:
+    """Whether one of the values gives other batches."""
+    try:
+        plain = _draw(component, y, 32)
+    except TaskError:  # not for so many classes
+        return False
+    others = [_draw(component, y, 32, **{name: value}) for value in values]
+    return any(
+        len(o) != len(plain) or any(not np.array_equal(a, b) for a, b in zip(o, plain, strict=True)) for o in others
+    )
+
+
+def sampler_leaves_its_inputs(component: Component) -> None:
+    """What a sampler looks at is as it was when the epoch is over."""
+    y = (np.arange(60) % 2).astype(np.int64)
+    embeddings, third = _embedded(60), np.arange(60) % 3
+    given = {n: {"y": y, "embeddings": embeddings}.get(n, third) for n in component.data}
+    before = {n: values.copy() for n, values in given.items()}
+    _draw(component, y, 16, given=given)
+    for name, values in given.items():
+        assert np.array_equal(values, before[name]), f"{name} was changed in place"
 
 
 # -- mixups and views -------------------------------------------------------------------------------------------------
@@ -138,6 +173,19 @@ def view_is_a_random_version(component: Component) -> None:
     assert torch.equal(torch.get_rng_state(), state), "torch's global generator was used"
 
 
+def view_parameters_matter(component: Component) -> None:
+    """Each hyperparameter that may take another value here changes the view."""
+    X, _ = _rows()
+
+    def seen(params: dict[str, Any]) -> Tensor:
+        return Choice(component, params).build()(X, rng=torch.Generator().manual_seed(SEED))
+
+    for parameter in component.parameters:
+        others = [seen({parameter.name: v}) for v in alternatives(parameter)]
+        assert others or parameter.default is None, f"{parameter.name}: no other value to try; give it a range"
+        assert not others or any(not torch.equal(o, seen({})) for o in others), f"{parameter.name} changes nothing"
+
+
 # -- optimizers -------------------------------------------------------------------------------------------------------
 
 
@@ -169,7 +217,9 @@ CHECKS: dict[str, tuple[Callable[[Component], None], Callable[[Component], bool]
     "sampler_gives_rows_that_exist": (sampler_gives_rows_that_exist, _of("sampler")),
     "sampler_follows_its_generator": (sampler_follows_its_generator, _of("sampler")),
     "sampler_parameters_matter": (sampler_parameters_matter, _of("sampler")),
+    "sampler_leaves_its_inputs": (sampler_leaves_its_inputs, _of("sampler")),
     "mixup_blends_rows": (mixup_blends_rows, _of("mixup", "X")),
     "view_is_a_random_version": (view_is_a_random_version, _of("view")),
+    "view_parameters_matter": (view_parameters_matter, _of("view")),
     "optimizer_descends": (optimizer_descends, _of("optimizer")),
 }
