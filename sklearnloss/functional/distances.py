@@ -10,7 +10,8 @@ def signal_to_noise(a: Tensor, b: Tensor) -> Tensor:
     """Return the variance of ``a[i] - b[j]`` over that of ``a[i]``, (n, m).
 
     It sees neither the mean of a row nor a common factor, and is not symmetric. A row of ``a`` whose squared deviations
-    sum to less than 1e-8 has nothing to compare with: its distances are zero, without a gradient.
+    sum to less than 1e-8 has nothing to compare with: its distances are zero, without a gradient. Rounding may take the
+    distance of equal rows a little below zero.
 
     Examples
     --------
@@ -20,4 +21,4 @@ def signal_to_noise(a: Tensor, b: Tensor) -> Tensor:
     a, b = (t - t.mean(1, keepdim=True) for t in (a, b))
     signal = a.square().sum(1, keepdim=True)  # (n, 1)
     noise = torch.addmm(b.square().sum(1), a, b.T, alpha=-2) + signal  # (n, m)
-    return noise.clamp_min(0) / torch.where(signal > 1e-8, signal, torch.inf)
+    return noise / torch.where(signal > 1e-8, signal, torch.inf)

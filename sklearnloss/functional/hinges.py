@@ -5,7 +5,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from sklearnloss.functional.pairs import Block, Compare, Mined, Rule, per_anchor
+from sklearnloss.functional.pairs import Block, Compare, Mined, OnPartners, Rule, per_anchor
 
 __all__ = ["pull_and_push"]
 
@@ -29,13 +29,12 @@ def pull_and_push(
         totals = torch.stack([pull.sum(1), push.sum(1)], dim=1)
         return totals, torch.stack([(pull > 0).sum(1), (push > 0).sum(1)], dim=1)
 
-    def slope(block: Block) -> tuple[Tensor, Tensor, list[Tensor]]:
+    def slope(block: Block) -> tuple[Tensor, Tensor, list[Tensor | OnPartners]]:
         pull = (block.positives(pos_margin) - pos_margin).clamp_min_(0)
         push = block.negatives_(neg_margin).neg_().add_(neg_margin).clamp_min_(0)
         totals = torch.stack([pull.sum(1), push.sum(1)], dim=1)
-        pushed = push.sign()
-        counts = torch.stack([(pull > 0).sum(1), pushed.sum(1)], dim=1)
-        return totals, counts, [block.add_to_partners_(push.zero_(), pull.sign()), pushed.neg_()]
+        counts = torch.stack([pull.sign_().sum(1), push.sign_().sum(1)], dim=1)
+        return totals, counts, [OnPartners(pull), push.neg_()]
 
     totals, counts = per_anchor(Rule(value, slope, parts=2), embeddings, y, compare=compare, pairs=pairs)
     return (totals * (len(y) / counts.sum(0).clamp(min=1))).sum(1)

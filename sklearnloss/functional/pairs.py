@@ -26,6 +26,7 @@ __all__ = [
     "Kept",
     "Mined",
     "Mixed",
+    "OnPartners",
     "Rule",
     "Window",
     "per_anchor",
@@ -264,6 +265,18 @@ class Block:
         return (2 - 2 * self.cosines).clamp_min(0).sqrt()
 
 
+class OnPartners(NamedTuple):
+    """A slope that is zero but at the positives.
+
+    Attributes
+    ----------
+    values : Tensor of shape (b, m)
+        The derivative with respect to the value of each partner, zero for those that are no positives.
+    """
+
+    values: Tensor
+
+
 class Rule(NamedTuple):
     """What a loss makes of a block.
 
@@ -274,7 +287,7 @@ class Rule(NamedTuple):
         are; without any it is zero. Plain torch, differentiable in ``block.values``.
     slope : callable or None
         ``slope(block) -> (totals, counts, slopes)`` without autograd: the same, and for each part the derivative of its
-        totals with respect to ``block.values``, (b, n), which may stand in ``block.values`` itself.
+        totals with respect to ``block.values``, (b, n), which may stand in ``block.values`` itself, or `OnPartners`.
     parts : int
         How many sums are kept apart.
     scale : float
@@ -286,7 +299,7 @@ class Rule(NamedTuple):
     """
 
     value: Callable[[Block], tuple[Tensor, Tensor]]
-    slope: Callable[[Block], tuple[Tensor, Tensor, Sequence[Tensor]]] | None = None
+    slope: Callable[[Block], tuple[Tensor, Tensor, Sequence[Tensor | OnPartners]]] | None = None
     parts: int = 1
     scale: Any = 1.0
     triplets: bool = False
@@ -555,30 +568,56 @@ class Batch:
         if self.rule.slope is not None:
             # a distance is needed again after the rule has written over it
             kept = _divisor(values) if self.compare == "euclidean" and apart else values
-            totals, counts, found = self.rule.slope(self.block(rows, values))
-            if weight is not None:
-                found = [torch.stack([slope * weight[:, [k]] for k, slope in enumerate(found)]).sum(0)]
-            slopes = list(found[:apart])
+            block = self.block(rows, values)
+            totals, counts, found = self.rule.slope(block)
+            slopes = self._combined(block, found, weight) if apart else []
         elif apart:
             with torch.enable_grad():
                 leaf = values.detach().requires_grad_()
                 totals, counts = self.rule.value(self.block(rows, leaf))
-                slopes = _gradients(totals.reshape(-1, parts), leaf, weight)
+                slopes = [*_gradients(totals.reshape(-1, parts), leaf, weight)]
             kept = _divisor(values) if self.compare == "euclidean" else values
         else:
             totals, counts = self.rule.value(self.block(rows, values))
             kept, slopes = values, []
         if self.compare == "euclidean":
-            slopes = [slope.div_(kept) for slope in slopes]
+            slopes = [self._by_half_squares(slope, kept, rows) for slope in slopes]
         return totals.detach().reshape(-1, parts), counts.reshape(-1, parts), slopes
 
-    def _pull_back(self, into: list[Tensor], rows: slice, slope: Tensor) -> None:
+    def _combined(
+        self, block: Block, slopes: Sequence[Tensor | OnPartners], weight: Tensor | None
+    ) -> list[Tensor | OnPartners]:
+        """Return the slopes of the parts, or their weighted sum; those of partners stay so where that saves work."""
+        assert self.tensors is not None
+        m, n, d = block.partners.shape[1], block.values.shape[1], self.tensors[0].shape[1]
+        if weight is None and not callable(self.compare) and m * d <= 4 * n:
+            return list(slopes)
+        zeros = block.values.new_zeros(len(block.values), n)
+        apart = [
+            block.add_to_partners_(zeros.clone(), slope.values) if isinstance(slope, OnPartners) else slope
+            for slope in slopes
+        ]
+        if weight is None:
+            return [*apart]
+        return [torch.stack([slope * weight[:, [k]] for k, slope in enumerate(apart)]).sum(0)]
+
+    def _by_half_squares(self, slope: Tensor | OnPartners, divisor: Tensor, rows: slice) -> Tensor | OnPartners:
+        """Turn a slope with respect to distances into one with respect to half their squares."""
+        if isinstance(slope, OnPartners):
+            return OnPartners(slope.values / divisor.gather(1, self.partners(rows)[0]))
+        return slope.div_(divisor)
+
+    def _pull_back(self, into: list[Tensor], rows: slice, slope: Tensor | OnPartners) -> None:
         """Add the gradients with respect to the embeddings, from those with respect to the values."""
         assert self.tensors is not None
         anchors, columns, negatives = self.tensors
-        a, near = anchors[rows], slope[:, : columns.shape[0]]
+        a = anchors[rows]
         factor = 1.0 if self.compare == "euclidean" else self.scale
         sign = -1 if self.compare == "euclidean" else 1
+        if isinstance(slope, OnPartners):
+            self._pull_partners(into, rows, sign * factor * slope.values, slope.values)
+            return
+        near = slope[:, : columns.shape[0]]
         into[0][rows] += sign * factor * (near @ columns)
         into[1].addmm_(near.T, a if self._unscaled else a * factor, alpha=sign)
         if self.compare == "euclidean":
@@ -590,6 +629,19 @@ class Batch:
             into[2][rows] += sign * factor * own * a[:, None]
             if self.compare == "euclidean":
                 into[2][rows] += own * theirs
+
+    def _pull_partners(self, into: list[Tensor], rows: slice, across: Tensor, along: Tensor) -> None:
+        """Do the same from the slopes of partners, (b, m), without a matrix product."""
+        assert self.tensors is not None
+        anchors, columns, _ = self.tensors
+        a, partners = anchors[rows], self.partners(rows)[0]
+        theirs = columns[partners]  # (b, m, d)
+        to_columns = across[:, :, None] * a[:, None]
+        if self.compare == "euclidean":
+            into[0][rows] += along.sum(1, keepdim=True) * a
+            to_columns += along[:, :, None] * theirs
+        into[0][rows] += torch.einsum("bm,bmd->bd", across, theirs)
+        into[1].index_add_(0, partners.flatten(), to_columns.flatten(0, 1))
 
     def _through_distance(
         self, rows: slice, theirs: Tensor | None, gradients: list[list[Tensor]], weight: Tensor | None
@@ -603,6 +655,7 @@ class Batch:
             values = self.values(leaves[0], leaves[1], None if theirs is None else leaves[2])
         totals, counts, slopes = self._slopes(rows, values.detach().clone(), len(gradients), weight)
         for k, (into, slope) in enumerate(zip(gradients, slopes, strict=True)):
+            assert isinstance(slope, Tensor)
             found = torch.autograd.grad(values, leaves, slope, retain_graph=k + 1 < len(slopes))
             into[0][rows] += found[0]
             into[1] += found[1]

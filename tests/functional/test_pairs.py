@@ -7,7 +7,7 @@ from torch.testing import assert_close
 from torch.utils._python_dispatch import TorchDispatchMode
 
 from sklearnloss.functional import pairs
-from sklearnloss.functional.pairs import Batch, Extra, Kept, Mined, Rule, Window, per_anchor
+from sklearnloss.functional.pairs import Batch, Extra, Kept, Mined, OnPartners, Rule, Window, per_anchor
 
 # -- rules, once over a block and once over the whole matrix ----------------------------------------------------------
 
@@ -44,6 +44,14 @@ def apart_dense(values, positive, negative):
     return torch.stack([parts[0], parts[1] - values.shape[1]], 1), torch.stack([positive.sum(1), negative.sum(1)], 1)
 
 
+def apart_slope(block):
+    positives, n = block.positives(0.0), block.values.shape[1]
+    values = block.negatives_(0.0)
+    exists = torch.stack([block.n_positives, block.n_negatives], 1)
+    totals = torch.stack([positives.square().sum(1), values.exp().sum(1) - n], 1)
+    return totals, exists, [OnPartners(2 * positives), values.exp() * (values != 0)]
+
+
 def powers(block):
     """Sums of three powers over all pairs."""
     others = block.others(0.0)
@@ -75,6 +83,7 @@ RULES = {
     "plain": (Rule(soft, scale=3.0), soft_dense),
     "by hand": (Rule(soft, soft_slope, scale=3.0), soft_dense),
     "two parts": (Rule(apart, parts=2), apart_dense),
+    "two parts by hand": (Rule(apart, apart_slope, parts=2), apart_dense),
     "three parts": (Rule(powers, parts=3), powers_dense),
     "triplets": (Rule(gaps, triplets=True, arrays=True), gaps_dense),
 }
@@ -156,6 +165,18 @@ def test_blocks_give_the_values_and_gradients_of_the_whole_matrix(name, compare)
 
 
 @pytest.mark.usefixtures("low")
+@pytest.mark.parametrize("compare", ["cosine", "euclidean"])
+@pytest.mark.parametrize("d", [2, 40])
+def test_the_slope_of_partners_is_that_of_a_matrix_in_few_dimensions_and_in_many(d, compare):
+    embeddings, y = batch(d=d)
+    found, wanted = (
+        gradient(whole("two parts by hand", embeddings, y, compare)[0].sum(), embeddings)
+        for whole in (blockwise, dense)
+    )
+    assert_close(found, wanted)
+
+
+@pytest.mark.usefixtures("low")
 @pytest.mark.parametrize("compare", COMPARE)
 @pytest.mark.parametrize("name", RULES)
 def test_anchors_and_parts_may_weigh_differently(name, compare):
@@ -167,7 +188,9 @@ def test_anchors_and_parts_may_weigh_differently(name, compare):
 
 
 @pytest.mark.usefixtures("low")
-@pytest.mark.parametrize(("name", "times"), [("plain", 1), ("by hand", 1), ("two parts", 1), ("three parts", 2)])
+@pytest.mark.parametrize(
+    ("name", "times"), [("plain", 1), ("by hand", 1), ("two parts", 1), ("two parts by hand", 1), ("three parts", 2)]
+)
 def test_equal_weights_take_one_pass_where_there_are_few_parts(name, times, runs):
     embeddings, y = batch()
     totals, counts = blockwise(name, embeddings, y)

@@ -66,27 +66,28 @@ def circle(
     (tensor([0.5629, 0.7339, 0.0000]), tensor([1., 1., 0.]))
     """
 
-    def logits(block: Block) -> tuple[Tensor, Tensor, Tensor, Tensor]:
-        """Return the exponents of positives (b, m) and negatives (b, n), each with its weights."""
-        positives, negatives = block.positives(torch.inf), block.negatives(-torch.inf)
-        toward, away = (1 + margin - positives.detach()).clamp_min(0), (negatives.detach() + margin).clamp_min(0)
-        pull = torch.where(block.is_positive, -scale * toward * (positives - (1 - margin)), -torch.inf)
-        push = torch.where(negatives > -torch.inf, scale * away * (negatives - margin), -torch.inf)
-        return pull, push, toward, away
-
     def value(block: Block) -> tuple[Tensor, Tensor]:
-        pull, push, *_ = logits(block)
+        positives, negatives = block.positives(1.0), block.negatives(0.0)
+        pull = -scale * (1 + margin - positives.detach()).clamp_min(0) * (positives - (1 - margin))  # (b, m)
+        push = scale * (negatives.detach() + margin).clamp_min(0) * (negatives - margin)  # (b, n)
         valid = (block.n_positives > 0) & (block.n_negatives > 0)  # (b,)
-        sums = [torch.where(valid[:, None], x, 0.0).logsumexp(1) for x in (pull, push)]
+        sums = [
+            torch.where(valid[:, None], logits.masked_fill(~exists, -torch.inf), 0.0).logsumexp(1)
+            for logits, exists in ((pull, block.is_positive), (push, block.is_negative))
+        ]
         return torch.where(valid, softplus(sums[0] + sums[1]), 0.0), valid
 
     def slope(block: Block) -> tuple[Tensor, Tensor, list[Tensor]]:
-        pull, push, toward, away = logits(block)
+        positives = block.positives(1.0)
+        toward, away = (1 + margin - positives).clamp_min(0), (block.values + margin).clamp_min_(0)
+        pull = torch.where(block.is_positive, -scale * toward * (positives - (1 - margin)), -torch.inf)
+        block.values.sub_(margin).mul_(away).mul_(scale)
+        push = block.negatives_(-torch.inf)
         valid = (block.n_positives > 0) & (block.n_negatives > 0)
         sums = softmax_(pull) + softmax_(push)
         share = torch.where(valid, scale * sums.sigmoid(), 0.0)[:, None]  # (b, 1)
         push.mul_(away).mul_(share)
-        pulled = torch.where(block.is_positive, -share * pull * toward, 0.0)
+        pulled = -share * pull * toward
         return torch.where(valid, softplus(sums), 0.0), valid, [block.add_to_partners_(push, pulled)]
 
     return per_anchor(Rule(value, slope), embeddings, y, pairs=pairs)

@@ -71,7 +71,7 @@ def histogram(
         return torch.cat(sums, dim=1), torch.cat(counts, dim=1)
 
     totals, counts = per_anchor(Rule(value, parts=2 * (bins + 1)), embeddings, y, pairs=pairs)
-    positives, negatives = totals.split(bins + 1, dim=1)  # (n, bins + 1)
+    positives, negatives = totals[:, : bins + 1], totals[:, bins + 1 :]  # (n, bins + 1)
     n_positives, n_negatives = counts[:, 0].sum().clamp(min=1), counts[:, -1].sum().clamp(min=1)
     below = positives.sum(0).cumsum(0) / n_positives  # (bins + 1,)
     return negatives @ below * (len(y) / n_negatives)

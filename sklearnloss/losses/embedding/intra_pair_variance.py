@@ -5,7 +5,7 @@ from torch import Tensor
 
 from sklearnloss.component import loss
 from sklearnloss.constraints import NonNegative
-from sklearnloss.functional.pairs import Block, Mined, Rule, per_anchor
+from sklearnloss.functional.pairs import Block, Mined, OnPartners, Rule, per_anchor
 from sklearnloss.typing import Embeddings, Labels, PerAnchor
 
 
@@ -64,7 +64,7 @@ def intra_pair_variance(
     tensor([0.0065, 0.0000, 0.0065])
     """
     source = embeddings.detach() if detach else embeddings
-    sums, counts = per_anchor(Rule(_cosines, _cosines_slope, parts=2), source, y, pairs=pairs)
+    sums, counts = per_anchor(Rule(_cosines, parts=2), source, y, pairs=pairs)
     n_pairs = counts.sum(0).clamp(min=1)  # (2,) of positive and negative pairs
     slack = torch.stack([torch.as_tensor(eps, dtype=sums.dtype) for eps in (-pos_eps, neg_eps)])
     limits = sums.sum(0) / n_pairs * (1 + slack.to(sums.device))  # (2,)
@@ -79,7 +79,21 @@ def intra_pair_variance(
             return torch.stack(parts, dim=1), torch.stack(active, dim=1)
         return torch.stack([*parts, lack.sum(1), excess.sum(1)], dim=1), torch.stack(2 * active, dim=1)
 
-    totals, active = per_anchor(Rule(value, parts=2 if detach else 4), embeddings, y, pairs=pairs)
+    def slope(block: Block) -> tuple[Tensor, Tensor, list[Tensor | OnPartners]]:
+        lack = (low - block.positives(torch.inf)).clamp_min_(0)
+        excess = block.negatives_(-torch.inf).sub_(high).clamp_min_(0)
+        totals = torch.stack([lack.square().sum(1), torch.linalg.vecdot(excess, excess)], dim=1)
+        return (
+            totals,
+            torch.stack([lack.sign().sum(1), excess.sign().sum(1)], dim=1),
+            [
+                OnPartners(-2 * lack),
+                excess.mul_(2),
+            ],
+        )
+
+    rule = Rule(value, slope, parts=2) if detach else Rule(value, parts=4)
+    totals, active = per_anchor(rule, embeddings, y, pairs=pairs)
     squares = totals[:, :2]  # (n, 2)
     if not detach:  # they are quadratics of the limits, which the blocks took as constants
         moved = (limits - limits.detach()) * limits.new_tensor([1.0, -1.0])  # (2,) zero, with a gradient
@@ -90,9 +104,3 @@ def intra_pair_variance(
 def _cosines(block: Block) -> tuple[Tensor, Tensor]:
     sums = [block.positives(0.0).sum(1), block.negatives(0.0).sum(1)]
     return torch.stack(sums, dim=1), torch.stack([block.n_positives, block.n_negatives], dim=1)
-
-
-def _cosines_slope(block: Block) -> tuple[Tensor, Tensor, list[Tensor]]:
-    totals, counts = _cosines(block)
-    positive = block.add_to_partners_(torch.zeros_like(block.values), torch.ones_like(block.positives(0.0)))
-    return totals, counts, [positive, block.is_negative.to(positive.dtype)]

@@ -74,8 +74,18 @@ def margin(
         counts = ((pull > 0) * by_positive).sum(1) + ((push > 0) * by_negative).sum(1)
         return (pull * by_positive).sum(1) + (push * by_negative).sum(1), counts
 
+    def slope(block: Block) -> tuple[Tensor, Tensor, list[Tensor]]:
+        by_positive, by_negative = (count.to(block.values.dtype) for count in _triplets(block))
+        pull = torch.where(block.is_positive, margin - beta + block.positives(0.0), 0.0).clamp_min_(0)
+        push = block.negatives_(torch.inf).neg_().add_(margin + beta).clamp_min_(0)
+        totals = (pull * by_positive).sum(1) + (push * by_negative).sum(1)
+        pull.sign_().mul_(by_positive)
+        push.sign_().mul_(by_negative)
+        counts = pull.sum(1) + push.sum(1)
+        return totals, counts, [block.add_to_partners_(push.neg_(), pull)]
+
     by_triplets = pairs is not None and pairs.unit != "pair"
-    rule = Rule(value, triplets=True, arrays=by_triplets)
+    rule = Rule(value, slope, triplets=True, arrays=by_triplets)
     return per_anchor(rule, embeddings, y, compare=distance or "euclidean", pairs=pairs)
 
 

@@ -87,9 +87,10 @@ def ranked_list(
 
     def _mean(costs: Tensor, sharpness: float) -> Tensor:
         """Return the mean of the costs above zero, (b,), the larger the heavier."""
-        logits = torch.where(costs > 0, sharpness * costs, -torch.inf)
-        some = (costs > 0).any(1, keepdim=True)
-        weights = torch.where(some, logits, 0.0).softmax(1)
-        return ((weights.detach() if detach else weights) * costs).sum(1)
+        largest = costs.detach().amax(1, keepdim=True)  # (b, 1)
+        weights = costs.detach().sign() * (sharpness * (costs - largest)).exp()
+        if detach:
+            weights = weights.detach()
+        return (weights * costs).sum(1) / weights.sum(1).clamp_min(torch.finfo(costs.dtype).tiny)
 
     return per_anchor(Rule(value), embeddings, y, compare=distance or "euclidean", pairs=pairs)

@@ -7,7 +7,7 @@ from torch import Tensor
 
 from sklearnloss.component import loss
 from sklearnloss.constraints import Interval, NonNegative
-from sklearnloss.functional.pairs import Block, Mined, Rule, per_anchor
+from sklearnloss.functional.pairs import Block, Mined, OnPartners, Rule, per_anchor
 from sklearnloss.typing import Embeddings, Labels, PerAnchor
 
 
@@ -73,14 +73,12 @@ def tcm(
         totals = torch.stack([pull.clamp_min(0).sum(1), push.clamp_min(0).sum(1)], dim=1)
         return totals, torch.stack([(pull >= 0).sum(1), (push >= 0).sum(1)], dim=1)
 
-    def slope(block: Block) -> tuple[Tensor, Tensor, list[Tensor]]:
+    def slope(block: Block) -> tuple[Tensor, Tensor, list[Tensor | OnPartners]]:
         pull = pos_margin - block.positives(torch.inf)
-        pulled = (pull >= 0).to(pull.dtype)
         push = block.negatives_(-torch.inf).sub_(neg_margin)
-        pushed = (push >= 0).to(push.dtype)
+        pulled, pushed = (torch.ge(costs, 0, out=torch.empty_like(costs)) for costs in (pull, push))
         totals = torch.stack([pull.clamp_min_(0).sum(1), push.clamp_min_(0).sum(1)], dim=1)
-        counts = torch.stack([pulled.sum(1), pushed.sum(1)], dim=1)
-        return totals, counts, [block.add_to_partners_(push.zero_(), -pulled), pushed]
+        return totals, torch.stack([pulled.sum(1), pushed.sum(1)], dim=1), [OnPartners(pulled.neg_()), pushed]
 
     totals, counts = per_anchor(Rule(value, slope, parts=2), embeddings, y, pairs=pairs)
     pull, push = (totals * (len(y) / counts.sum(0).clamp(min=1))).unbind(1)
