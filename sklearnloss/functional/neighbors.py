@@ -6,6 +6,7 @@ bits. They are rounded far above that, and rows that are the same to the bit are
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from hashlib import blake2b
 from typing import Any
 
 import numpy as np
@@ -270,7 +271,8 @@ def measure(
 def _twins(rows: np.ndarray) -> np.ndarray:
     """Return the first place where each row stands."""
     first: dict[bytes, int] = {}
-    return np.array([first.setdefault(row.tobytes(), place) for place, row in enumerate(rows + 0.0)])  # -0.0 is 0.0
+    digests = (blake2b(row, digest_size=16).digest() for row in np.ascontiguousarray(rows + 0.0))  # -0.0 is 0.0
+    return np.array([first.setdefault(digest, place) for place, digest in enumerate(digests)])
 
 
 def _codes(
@@ -370,8 +372,9 @@ def _euclidean(queries: np.ndarray, gallery: np.ndarray) -> tuple[np.ndarray, np
     centre = np.median(gallery / unit, axis=0)  # of large numbers that differ little, the difference is kept
     a, b = queries / unit - centre, gallery / unit - centre
     length_a, length_b = np.einsum("ij,ij->i", a, a), np.einsum("ij,ij->i", b, b)
-    # one step for all but rows far out, whose products are off by more than it
-    common = GRID * np.median(length_b)
+    # one step for all but rows far out, whose products are off by more than it; many rows may be at the centre itself
+    spread = length_b[length_b > 0]
+    common = GRID * np.quantile(spread, 0.5, method="lower") if len(spread) else 0.0
     step = 2.0 ** np.frexp(np.maximum(np.maximum(common, GRID / 256 * length_a), 2.0**-900))[1]
     left = np.column_stack([-2 * a, length_a, np.ones(len(a))]) / step[:, None]
     right = np.column_stack([b, np.ones(len(b)), length_b])

@@ -108,6 +108,15 @@ def test_very_small_and_very_large_rows_are_measured(scale, distance):
     np.testing.assert_allclose(measured.shown(everything(measured)), expected, rtol=1e-9, atol=1e-9 * factor)
 
 
+@pytest.mark.parametrize("at_centre", [0, 9])
+def test_pairs_that_are_equally_far_on_paper_are_so_wherever_they_lie(at_centre):
+    X = np.concatenate([np.arange(-6, 7), np.zeros(at_centre)])[:, None] / 3
+    measured = measure(X, distance="euclidean")
+    found, whole = everything(measured), np.rint(3 * np.abs(X - X.T))
+    for steps in range(1, 13):
+        assert len(np.unique(found[whole == steps])) == 1
+
+
 def test_a_large_offset_of_all_rows_leaves_euclidean_distances_as_they_are():
     X, y = made(0)
     near, away = (everything(measure(x, y, distance="euclidean")) for x in (X, X + 2.0**20))
