@@ -35,18 +35,15 @@ def of_negatives(block: Block, values: Tensor, fill: float) -> Tensor:
 
 
 def at_farthest(values: Tensor) -> Tensor:
-    """Return a mask of the largest finite value of each row, the first of equal ones; rows without one have none."""
-    finite = values.isfinite()
-    return _only(values.masked_fill(~finite, -torch.inf).argmax(1), finite)
+    """Return a mask of the largest value of each row, the first of equal ones; of rows of ``-inf`` there is none."""
+    top, place = values.max(1, keepdim=True)
+    return torch.zeros_like(values, dtype=torch.bool).scatter_(1, place, top > -torch.inf)
 
 
 def at_nearest(values: Tensor) -> Tensor:
-    """Return a mask of the smallest finite value of each row, the first of equal ones; rows without one have none."""
-    return at_farthest(-values)
-
-
-def _only(place: Tensor, exists: Tensor) -> Tensor:
-    return torch.zeros_like(exists).scatter_(1, place[:, None], True) & exists
+    """Return a mask of the smallest value of each row, the first of equal ones; of rows of ``inf`` there is none."""
+    least, place = values.min(1, keepdim=True)
+    return torch.zeros_like(values, dtype=torch.bool).scatter_(1, place, least < torch.inf)
 
 
 def as_pairs(block: Block, positive: Tensor, negative: Tensor) -> Tensor:
@@ -60,8 +57,9 @@ def as_pairs(block: Block, positive: Tensor, negative: Tensor) -> Tensor:
     >>> mine(only_positives, embeddings, torch.tensor([0, 0, 1])).int().tolist()
     [[0, 1, 0], [1, 0, 0], [0, 0, 0]]
     """
-    # padding repeats a partner, so that positives are added and not written
-    return block.add_to_partners_((negative & block.is_negative).to(torch.int32), positive.to(torch.int32)) > 0
+    chosen = (negative & block.is_negative).view(torch.uint8)
+    # padding repeats a partner, so that positives are added and not written; no sum is above 1
+    return block.add_to_partners_(chosen, positive.view(torch.uint8)).view(torch.bool)
 
 
 def unit_columns(block: Block) -> tuple[Tensor, Tensor | None]:
