@@ -29,10 +29,19 @@ if TYPE_CHECKING:
         view,
     )  # fmt: skip
     from sklearnloss.estimators.classifier import LossClassifier
+    from sklearnloss.estimators.embedder import MetricEmbedder
+    from sklearnloss.estimators.embedding_scorer import EmbeddingScorer, embedding_scorer
+    from sklearnloss.estimators.few_shot import FewShotEvaluator, FewShotResult
+    from sklearnloss.estimators.hmds import HMDS
     from sklearnloss.estimators.loading import load
+    from sklearnloss.estimators.prototype import PrototypeClassifier
     from sklearnloss.facts import fact
     from sklearnloss.hookspecs import hookimpl
+    from sklearnloss.metrics.embedding_map import EmbeddingMapDisplay
     from sklearnloss.metrics.reliability import ReliabilityDisplay
+    from sklearnloss.metrics.retrieval import RetrievalDisplay
+    from sklearnloss.metrics.similarity import SimilarityDisplay
+    from sklearnloss.metrics.verification import VerificationDisplay, verification_curve
     from sklearnloss.registry import components, register
     from sklearnloss.spec import (
         Calibrator,
@@ -64,10 +73,19 @@ _WHERE = {
     "sklearnloss.comparison.ranking": "Ranking rank",
     "sklearnloss.comparison.tables": "Table load_table",
     "sklearnloss.estimators.classifier": "LossClassifier",
+    "sklearnloss.estimators.embedder": "MetricEmbedder",
+    "sklearnloss.estimators.hmds": "HMDS",
+    "sklearnloss.estimators.embedding_scorer": "EmbeddingScorer embedding_scorer",
+    "sklearnloss.estimators.few_shot": "FewShotEvaluator FewShotResult",
     "sklearnloss.estimators.loading": "load",
+    "sklearnloss.estimators.prototype": "PrototypeClassifier",
     "sklearnloss.facts": "fact",
     "sklearnloss.hookspecs": "hookimpl",
+    "sklearnloss.metrics.embedding_map": "EmbeddingMapDisplay",
     "sklearnloss.metrics.reliability": "ReliabilityDisplay",
+    "sklearnloss.metrics.retrieval": "RetrievalDisplay",
+    "sklearnloss.metrics.similarity": "SimilarityDisplay",
+    "sklearnloss.metrics.verification": "VerificationDisplay verification_curve",
     "sklearnloss.registry": "components register",
     "sklearnloss.spec": (
         "Calibrator Callback Diagnostic Distance Loss Metric Miner Mixup Mode Optimizer Reduction Sampler Selection "
@@ -78,12 +96,14 @@ _MODULE_OF = {name: module for module, names in _WHERE.items() for name in names
 
 __version__ = "0.1.0"
 __all__ = [
-    "Calibrator", "Callback", "Component", "Diagnostic", "Distance", "Loss", "LossClassifier", "Metric", "Miner",
-    "Mixup", "Mode", "Optimizer", "Ranking", "Reduction", "ReliabilityDisplay", "Sampler", "Selection", "Strategy",
-    "Sum", "Table", "View", "__version__", "calibrator", "callback", "compare", "components", "diagnostic",
-    "distance", "estimator", "fact", "hookimpl", "load", "load_table", "loss", "make_preprocessor", "metric", "miner",
-    "mixup", "mode", "optimizer", "rank", "reduction", "register", "sampler", "selection", "strategy",
-    "suggest_losses", "view",
+    "Calibrator", "Callback", "Component", "Diagnostic", "Distance", "EmbeddingMapDisplay", "EmbeddingScorer",
+    "FewShotEvaluator", "FewShotResult", "HMDS", "Loss", "LossClassifier", "Metric", "MetricEmbedder", "Miner",
+    "Mixup", "Mode", "Optimizer", "PrototypeClassifier", "Ranking", "Reduction", "ReliabilityDisplay",
+    "RetrievalDisplay", "Sampler", "Selection", "SimilarityDisplay", "Strategy", "Sum", "Table",
+    "VerificationDisplay", "View", "__version__", "calibrator", "callback", "compare", "components", "diagnostic",
+    "distance", "embedding_scorer", "estimator", "fact", "hookimpl", "load", "load_table", "loss",
+    "make_preprocessor", "metric", "miner", "mixup", "mode", "optimizer", "rank", "reduction", "register",
+    "sampler", "selection", "strategy", "suggest_losses", "verification_curve", "view",
 ]  # fmt: skip
 
 

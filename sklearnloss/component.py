@@ -124,6 +124,7 @@ class Component:
     gradient: str = "exact"
     static: bool = True
     monitor: bool = True
+    greater_is_better: bool = True
     status: Status = "verified"
     aliases: tuple[str, ...] = ()
     plugin: str = ""
@@ -311,9 +312,11 @@ def calibrator(name: str, *, status: Status = "verified", aliases: Iterable[str]
     return _decorator("calibrator", name, {"status": status, "aliases": aliases})
 
 
-def metric(name: str, *, status: Status = "verified", aliases: Iterable[str] = ()) -> Callable[[T], T]:
-    """Declare a metric."""
-    return _decorator("metric", name, {"status": status, "aliases": aliases})
+def metric(
+    name: str, *, greater_is_better: bool = True, status: Status = "verified", aliases: Iterable[str] = ()
+) -> Callable[[T], T]:
+    """Declare a metric; with ``greater_is_better=False`` scorers turn its sign."""
+    return _decorator("metric", name, {"greater_is_better": greater_is_better, "status": status, "aliases": aliases})
 
 
 def diagnostic(name: str, *, status: Status = "verified", aliases: Iterable[str] = ()) -> Callable[[T], T]:

@@ -155,5 +155,6 @@ for _name, _about in {
     "observed": "(N, ...) whether a label was seen",
     "annotator": "(N,) who labelled the row",
     "noise_scale": "(N,) noise of a row's target",
+    "distances": "(N, N) distances to every row of the X given to fit",
 }.items():
     fact(_name, scope="row", about=_about)

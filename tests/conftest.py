@@ -5,8 +5,15 @@ import pytest
 import torch
 from sklearn.base import BaseEstimator, ClassifierMixin
 from sklearn.calibration import CalibratedClassifierCV
+from sklearn.datasets import make_blobs
 
 torch.set_num_threads(1)  # the tests run side by side
+
+
+@pytest.fixture
+def blobs():
+    """Three well separated classes, 90 rows of 4 columns in float64."""
+    return make_blobs(90, n_features=4, centers=3, cluster_std=1.0, random_state=0)
 
 
 @pytest.fixture

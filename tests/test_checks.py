@@ -1,6 +1,7 @@
 """Each check of the conformance suite catches a component that is wrong in its way, and passes one that is right."""
 
 import functools
+from typing import Literal
 
 import numpy as np
 import pytest
@@ -137,6 +138,50 @@ class MovesOtherRows(nn.Module):
         if self.training:
             self.memory += 1
         return cross(logits, y)
+
+
+def detached_view(view_a, view_b):
+    return (view_a - view_b.detach()).square().sum(1)
+
+
+def pushes_views_apart(view_a, view_b):
+    return nn.functional.cosine_similarity(view_a, view_b)
+
+
+def draws_far_targets_together(embeddings, y):
+    return (torch.cdist(y, y) * torch.cdist(embeddings, embeddings).square()).mean(1)
+
+
+def first_row_is_special(embeddings, y):
+    return embeddings.square().sum(1) * (1 + (torch.arange(len(y)) == 0))
+
+
+def first_of_its_class_is_special(embeddings, y):
+    earlier = (y[:, None] == y).tril(-1).any(1)
+    return embeddings.square().sum(1) * (1 + earlier)
+
+
+def power_of_one_mode(logits, y, *, mode: Literal["plain", "power"] = "plain", gamma: Positive = 2.0):
+    values = cross(logits, y)
+    return values if mode == "plain" else values.pow(gamma)
+
+
+class LearntTemperature(nn.Module):
+    def __init__(self, *, learn: bool = True):
+        super().__init__()
+        self.tau = nn.Parameter(torch.ones(()), requires_grad=learn)
+
+    def forward(self, logits, y):
+        return cross(logits / self.tau, y)
+
+
+class DrawnProxies(nn.Module):
+    def __init__(self, *, n_classes, embedding_dim):
+        super().__init__()
+        self.proxies = nn.Parameter(torch.randn(n_classes, embedding_dim))
+
+    def forward(self, embeddings, y):
+        return cross(embeddings @ self.proxies.T, y)
 
 
 COUNT = [0]
@@ -473,6 +518,49 @@ def test_state_of_other_rows_is_caught():
     check = next(c for c in CHECKS if c.name == "state_moves_in_training_only")
     with pytest.raises(AssertionError, match="other rows"):
         check(declared("loss", MovesOtherRows))
+
+
+def check_named(name):
+    return next(check for check in CHECKS if check.name == name)
+
+
+def test_a_second_view_without_its_gradient_is_caught():
+    component = declared("loss", detached_view, task="embedding")
+    with pytest.raises(AssertionError, match="the gradient is not that of the value"):
+        check_named("gradient_is_that_of_the_value")(component)
+    check_named("value_and_gradient_are_finite")(component)
+
+
+def test_views_that_move_apart_are_caught():
+    with pytest.raises(AssertionError, match="have their other view as neighbour"):
+        check_named("learns_a_separable_problem")(declared("loss", pushes_views_apart, task="embedding"))
+
+
+def test_neighbours_with_far_targets_are_caught():
+    component = declared("loss", draws_far_targets_together, task="regression", unit="anchor")
+    with pytest.raises(AssertionError, match="the target of a neighbour is off by"):
+        check_named("learns_a_separable_problem")(component)
+
+
+def test_the_order_of_rows_within_a_class_may_matter_to_episodes_only():
+    check = check_named("order_of_rows_does_not_matter")
+    declaration = {"task": "embedding", "unit": "anchor"}
+    check(declared("loss", first_of_its_class_is_special, sampler="episodic", **declaration))
+    for wrong, sampler in ((first_of_its_class_is_special, "per_class"), (first_row_is_special, "episodic")):
+        with pytest.raises(AssertionError, match="the rows were permuted, the values not"):
+            check(declared("loss", wrong, sampler=sampler, **declaration))
+
+
+def test_a_parameter_may_matter_under_one_choice_only_or_through_what_the_loss_learns():
+    check_named("every_parameter_matters")(declared("loss", power_of_one_mode))
+    check_named("every_parameter_matters")(declared("loss", LearntTemperature))
+
+
+def test_a_loss_that_draws_its_start_is_drawn_alike_in_every_check():
+    state = torch.get_rng_state()
+    for name in ("dtype_is_kept", "order_of_rows_does_not_matter", "gradient_is_that_of_the_value"):
+        check_named(name)(declared("loss", DrawnProxies, task="embedding"))
+    assert torch.equal(torch.get_rng_state(), state)
 
 
 @pytest.mark.parametrize(

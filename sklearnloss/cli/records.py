@@ -10,8 +10,8 @@ __all__ = ["link_of", "record"]
 
 PLAIN = (
     "kind", "name", "full_name", "plugin", "version", "summary", "task", "role", "unit", "data", "needs", "wishes",
-    "fit_needs", "sampler", "ordered", "proper", "target", "gradient", "static", "monitor", "status", "aliases",
-    "references",
+    "fit_needs", "sampler", "ordered", "proper", "target", "gradient", "static", "monitor", "greater_is_better",
+    "status", "aliases", "references",
 )  # fmt: skip
 
 

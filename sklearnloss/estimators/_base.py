@@ -1,27 +1,33 @@
 """What the estimators that hold a net share: from parameters to a bound criterion, a net and a finished fit."""
 
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import nullcontext
 from dataclasses import dataclass, field
 from functools import partial
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Self
 
 import numpy as np
 import torch
 from sklearn.base import BaseEstimator
-from skorch.callbacks import Callback, EpochScoring
+from sklearn.metrics import check_scoring
+from sklearn.model_selection import train_test_split
+from sklearn.utils.validation import _check_sample_weight, check_is_fitted
 
 from sklearnloss.component import Component
+from sklearnloss.estimators._data import as_rows, check_fit, check_X, open_data, open_X, some_rows
 from sklearnloss.estimators._params import SpecParams
 from sklearnloss.estimators._progress import Progress
-from sklearnloss.estimators._rows import RowFacts
+from sklearnloss.estimators._rows import RowFacts, check_row_facts
 from sklearnloss.estimators._saving import Saving
+from sklearnloss.estimators._watch import Watch, checked_callbacks
 from sklearnloss.exceptions import MissingFactError, TaskError
 from sklearnloss.facts import FACTS
 from sklearnloss.spec import Choice, choose, choose_terms
-from sklearnloss.training.backbone import Network, as_tensor
+from sklearnloss.training.backbone import Network, as_tensor, moments
 from sklearnloss.training.batches import Batches, check_mixup
 from sklearnloss.training.criterion import Criterion, Term, missing_fact
 from sklearnloss.training.heads import head_kind
+from sklearnloss.training.mining import Mining
 from sklearnloss.training.net import LossNet
 from sklearnloss.training.schedules import schedule
 from sklearnloss.training.seeds import seeded
@@ -39,7 +45,7 @@ except ImportError:  # scikit-learn before 1.9
         return method
 
 
-__all__ = ["NetEstimator", "Rows", "Watch", "common_role", "with_callbacks"]
+__all__ = ["NetEstimator", "Output", "Rows", "common_role", "with_callbacks"]
 
 # batch facts that every net supplies; the rest is up to the estimator
 NET_FACTS = frozenset({"y", "X", "features", "index", "epoch", "step", "module", "rng"})
@@ -47,6 +53,10 @@ NET_FACTS = frozenset({"y", "X", "features", "index", "epoch", "step", "module",
 SAMPLER_FACTS = frozenset({"y", "X", "index", "epoch", "batch_size", "rng"})
 READING_FACTS = frozenset({"block", "buffer_size"})  # of rows that are read from files
 MIXUP_FACTS = frozenset({"y", "X", "index", "rng"})
+# facts that count the rows of one fit; partial_fit sees other rows at each call
+COUNTED = frozenset({"index", "n_samples", "y_train"})
+
+Output = tuple[str, int]  # role and width of what the network gives
 
 
 @dataclass
@@ -77,29 +87,6 @@ class Rows:
         return weights
 
 
-def checked_callbacks(callbacks: Sequence[Any]) -> list[Any]:
-    """Refuse what is no skorch callback, and one that predicts with the bare net.
-
-    Raises
-    ------
-    TypeError
-        With what to use instead.
-    """
-    for given in callbacks:
-        callback = given[1] if isinstance(given, tuple) else given
-        kind = callback if isinstance(callback, type) else type(callback)
-        if not issubclass(kind, Callback):
-            raise TypeError(
-                f"callbacks must be skorch callbacks, got {callback!r}; scikit-learn's own are given to set_callbacks"
-            )
-        if issubclass(kind, EpochScoring):
-            raise TypeError(
-                f"{kind.__name__} scores the bare net, which knows no classes; use early_stopping=True with scoring=, "
-                "or set_callbacks(sklearn.callback.ScoringMonitor(scoring=...))"
-            )
-    return list(callbacks)
-
-
 def common_role(terms: Mapping[str, Choice], who: str) -> str:
     """Return the role whose head all terms share.
 
@@ -125,77 +112,6 @@ def common_role(terms: Mapping[str, Choice], who: str) -> str:
     return headed[names[0]].component.role
 
 
-class Watch:
-    """What the estimator does around each epoch: scikit-learn's callbacks, the printed line, early stopping."""
-
-    def __init__(
-        self,
-        estimator: "NetEstimator",
-        epochs: int,
-        X: Any,
-        y: Any,
-        context: Any,
-        score: Callable[[], float] | None,
-        progress: Progress | None = None,
-    ) -> None:
-        self.estimator, self.epochs, self.X, self.y = estimator, epochs, X, y
-        self.context, self.score, self.progress = context, score, progress
-        self.task: Any = None
-        self.best, self.waited = -np.inf, 0
-        self.best_state: list[torch.Tensor] | None = None
-
-    def begin(self, net: LossNet, batches: Batches) -> int:
-        """Go on from the checkpoint, if there is one; return the number of epochs done."""
-        return 0 if self.progress is None else self.progress.begin(self, net, batches)
-
-    def end_epoch(self, net: LossNet, batches: Batches, *, done: int, last: bool) -> None:
-        """Write the checkpoint."""
-        if self.progress is not None:
-            self.progress.end_epoch(self, net, batches, done=done, last=last)
-
-    def before_epoch(self, net: LossNet) -> None:
-        """Open the epoch's task."""
-        if self.context is not None:
-            self.task = self.context.subcontext(task_name=f"epoch {net.epoch_ + 1}")
-            self.task.call_on_fit_task_begin(estimator=self.estimator, X=self.X, y=self.y)
-
-    def after_epoch(self, net: LossNet, row: dict[str, Any]) -> bool:
-        """Score, print, and say whether to stop."""
-        stop = False
-        if self.score is not None:
-            stop = self._improve(net, row)
-        if self.estimator.verbose:
-            score = f"  score {row['valid_score']:.4f}" if "valid_score" in row else ""
-            print(
-                f"epoch {net.epoch_:{len(str(self.epochs))}d}  loss {row['train_loss']:.5f}{score}  {row['dur']:.2f} s",
-                flush=True,
-            )
-        if self.task is not None:
-            stop |= bool(
-                self.task.call_on_fit_task_end(
-                    estimator=self.estimator, X=self.X, y=self.y, reconstruction_attributes=self.estimator._state
-                )
-            )
-        return stop
-
-    def _improve(self, net: LossNet, row: dict[str, Any]) -> bool:
-        assert self.score is not None
-        value = self.score()
-        net.history.record("valid_score", value)
-        if value > self.best:
-            self.best, self.waited = value, 0
-            self.best_state = [t.clone() for t in net.state_tensors()]
-            return False
-        self.waited += 1
-        return self.waited >= self.estimator.n_iter_no_change
-
-    def restore_best(self, net: LossNet) -> None:
-        """Go back to the weights of the best score."""
-        if self.best_state is not None:
-            for kept, now in zip(self.best_state, net.state_tensors(), strict=True):
-                now.copy_(kept)
-
-
 class NetEstimator(SpecParams, RowFacts, Saving, CallbackSupportMixin, BaseEstimator):  # type: ignore[misc]
     """Base of the estimators that hold a net."""
 
@@ -218,6 +134,10 @@ class NetEstimator(SpecParams, RowFacts, Saving, CallbackSupportMixin, BaseEstim
         for name in ("sampler", "reduction", "mixup"):
             if getattr(self, name) is not None:
                 components.append(choose(self._spec_kinds[name], getattr(self, name)).component)
+        return self._row_facts_of(components)
+
+    @staticmethod
+    def _row_facts_of(components: Sequence[Component]) -> set[str]:
         return {f for c in components for f in (*c.data, *c.needs, *c.wishes) if f in FACTS and FACTS[f].scope == "row"}
 
     def _device(self) -> str:
@@ -251,6 +171,258 @@ class NetEstimator(SpecParams, RowFacts, Saving, CallbackSupportMixin, BaseEstim
         data = {"X": X, "y": rows.y, "train": rows.train, "weights": rows.weights, "facts": dict(rows.facts)}
         return Progress(self, {**data, "epochs": epochs, "device": self._device(), **more}, rng, resume=resume)
 
+    # -- fit ----------------------------------------------------------------------------------------------------------
+
+    net_: LossNet
+
+    def _check_incremental(self) -> None:
+        """Refuse what needs all rows at once.
+
+        Raises
+        ------
+        ValueError, TaskError
+            With what to leave off.
+        """
+        for name in self._parts():
+            raise ValueError(f"partial_fit cannot hold rows out; leave {name} off")
+        if self.checkpoint is not None:
+            raise ValueError("checkpoint guards a fit of many epochs; between calls of partial_fit, use save and load")
+        for component in (choice.component for choice in self._terms().values()):
+            if counted := sorted({*component.facts, *component.fit_needs} & COUNTED):
+                raise TaskError(
+                    f"{component.title} names {counted[0]!r}, which counts the rows of one fit; partial_fit sees other "
+                    "rows at each call, use fit"
+                )
+
+    def _fit(
+        self,
+        X: Any,
+        y: Any,
+        sample_weight: Any,
+        row_facts: Mapping[str, Any],
+        *,
+        epochs: int,
+        resume: bool,
+        same_net: bool = False,
+        classes: Any = None,
+    ) -> Self:
+        context = self._init_callback_context(max_subtasks=epochs) if hasattr(self, "_skl_callbacks") else None
+        self._terms()
+        self._check_choices()
+        rng = self._seeds(reset=not resume)
+        given = X, y = open_data(self, X, y, names=getattr(self, "feature_names_in_", None) if resume else None)
+        X, y = check_fit(self, X, y, reset=not resume)
+        if context is not None:
+            context.call_on_fit_task_begin(estimator=self, X=X, y=y)
+        codes = self._encode(y, resume=resume, classes=classes)
+        terms = self._terms()
+        facts = check_row_facts(row_facts, self._named_row_facts(), X.shape[0], type(self).__name__)
+        weights = self._weights(X, y, sample_weight)
+        rows = Rows(as_rows(X), codes, np.arange(X.shape[0]), weights, self._by_code(facts))
+        progress = self._progress(rows, rng, epochs=epochs, resume=resume, **self._target_identity())
+        with nullcontext() if progress is None else progress:
+            held_out = self._hold_out(rows, rng)
+            output = self._output(terms, rows)
+            if resume:
+                self._go_on(rows, terms, output, rng, same_net=same_net)
+            else:
+                self._build(rows, terms, output, rng)
+            batches = self._make_batches(rows, terms, self.net_, int(rng.integers(2**62)))
+            score = None
+            if self.early_stopping:
+                score = self._scorer(given, held_out["early_stopping"])
+            watch = Watch(self, epochs, X, y, context, score, progress)
+            self._begin()
+            self._run(self.net_, batches, watch, epochs=epochs, seed=int(rng.integers(2**62)))
+            self._finish(given, y, rows, held_out)
+        if context is not None:
+            context.call_on_fit_task_end(estimator=self, X=X, y=y, reconstruction_attributes=self._state)
+        return self
+
+    # what differs between estimators
+
+    def _check_choices(self) -> None:
+        """Look up what is only needed at the end, so that a wrong name costs no training."""
+
+    def _encode(self, y: Any, *, resume: bool, classes: Any = None) -> np.ndarray | None:
+        """Learn the targets, or see that they are those of before, and return them as numbers."""
+        raise NotImplementedError
+
+    def _by_code(self, facts: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
+        """Bring row facts into the order of the codes."""
+        return facts
+
+    def _target_identity(self) -> dict[str, Any]:
+        """Return what tells targets apart that have the same codes."""
+        return {}
+
+    def _output(self, terms: Mapping[str, Choice], rows: Rows) -> Output:
+        """Check that the terms fit the targets, and return what the network gives them."""
+        raise NotImplementedError
+
+    def _network(self, rows: Rows, output: Output, scaler: Any, seed: int) -> Network:
+        """Make the network."""
+        raise NotImplementedError
+
+    def _fit_facts(self, rows: Rows, network: Network, x_scale: np.ndarray | None, seed: int) -> dict[str, Any]:
+        """Return the facts known before the first batch."""
+        raise NotImplementedError
+
+    def _label_facts(self, rows: Rows, facts: dict[str, Any]) -> list[dict[str, Any]]:
+        """Return the fit facts of each label by itself, where there are several."""
+        return []
+
+    def _named_by_link(self) -> set[str]:
+        """Return the fit facts that the link names."""
+        return set()
+
+    def _mining(self) -> Mining | None:
+        """Return what finds the pairs of a batch, where losses look at pairs."""
+        return None
+
+    def _row_mixup(self) -> Choice | None:
+        """Return the mixup of rows."""
+        return None if self.mixup is None else choose("mixup", self.mixup)
+
+    def _fed_components(self) -> list[Component]:
+        """Return the components besides losses and reduction that take fit facts."""
+        return []
+
+    def _views(self) -> tuple[Callable[..., torch.Tensor], ...]:
+        """Return the views of a row, none or two."""
+        return ()
+
+    def _sampler(self, wish: str, rows: Rows) -> Choice:
+        """Return the sampler: the user's, else what is wished for."""
+        return choose("sampler", wish if self.sampler is None else self.sampler)
+
+    def _parts(self) -> list[str]:
+        """Return for what rows are held out."""
+        return ["early_stopping"] if self.early_stopping else []
+
+    def _begin(self) -> None:
+        """Forget what an earlier fit ended with."""
+
+    def _finish(self, given: tuple[Any, Any], y: Any, rows: Rows, held_out: dict[str, np.ndarray]) -> None:
+        """Do what comes after the training."""
+
+    # what they share
+
+    def _weights(self, X: Any, y: Any, sample_weight: Any) -> np.ndarray | None:
+        if sample_weight is None:
+            return None
+        weights: np.ndarray = _check_sample_weight(sample_weight, X, dtype=np.float64, ensure_non_negative=True)
+        if not weights.any():
+            raise ValueError("sample_weight is zero for every row; there is nothing to learn from")
+        return weights
+
+    def _hold_out(self, rows: Rows, rng: np.random.Generator) -> dict[str, np.ndarray]:
+        """Take disjoint rows for what needs some out of the training rows."""
+        parts: dict[str, np.ndarray] = {}
+        for name in self._parts():
+            codes = rows.y[rows.train] if rows.y is not None and rows.y.ndim == 1 else None
+            size = max(1, round(self.validation_fraction * rows.X.shape[0]))
+            if codes is not None:  # every class on both sides, where there are rows enough
+                counts = np.bincount(codes)
+                enough = counts[counts > 0].min() >= 2 and min(size, len(codes) - size) >= (counts > 0).sum()
+                codes = codes if enough else None
+            if size >= len(rows.train):
+                raise ValueError(f"{name} needs rows to hold out, but there are only {len(rows.train)}")
+            rows.train, parts[name] = train_test_split(
+                rows.train, test_size=size, stratify=codes, random_state=int(rng.integers(2**31))
+            )
+            rows.train.sort()
+            parts[name].sort()
+        return parts
+
+    def _scorer(self, given: tuple[Any, Any], part: np.ndarray) -> Callable[[], float]:
+        scorer = check_scoring(self, self.scoring)
+        X, y = some_rows(given[0], part), None if given[1] is None else some_rows(given[1], part)
+        return lambda: float(scorer(self, X, y))
+
+    # -- building -----------------------------------------------------------------------------------------------------
+
+    def _build(self, rows: Rows, terms: Mapping[str, Choice], output: Output, rng: np.random.Generator) -> None:
+        """Make network, criterion and net."""
+        seed = int(rng.integers(2**62))
+        named = self._named_facts(terms)
+        scaling = self.standardize and self.module is None
+        scaler = moments(rows.X, rows.scaling_weights()) if scaling or "x_scale" in named else None
+        with seeded(seed):
+            network = self._network(rows, output, scaler if scaling else None, seed)
+            self._role_and_width = output
+            facts = self._fit_facts(rows, network, None if scaler is None else scaler[1], seed)
+            criterion = self._criterion(rows, terms, network, facts)
+        if network.complete and not network.embeds and "features" in criterion.names:
+            raise TaskError(
+                "the module is complete (it takes n_outputs), so a loss on features or embeddings has nothing to look "
+                "at; give a backbone without n_outputs"
+            )
+        self.net_ = self._make_net(network, criterion)
+
+    def _go_on(
+        self, rows: Rows, terms: Mapping[str, Choice], output: Output, rng: np.random.Generator, *, same_net: bool
+    ) -> None:
+        """Take the network on from where it is, with the parameters and the rows of now.
+
+        A loss keeps its state if it is the same loss built from the same facts. With ``same_net`` the optimizer goes on
+        too, and the fit facts stay those of the first call.
+        """
+        old = self.net_
+        if output != self._role_and_width:
+            title = next(c.component.title for c in terms.values() if c.component.role)
+            raise TaskError(
+                f"{title} wants {output[1]} {output[0]}, but the network was trained for {self._role_and_width[1]} "
+                f"{self._role_and_width[0]}; set warm_start=False to begin anew"
+            )
+        seed = int(rng.integers(2**62))
+        kept = self._kept_facts if same_net else {}
+        wanted = "x_scale" in self._named_facts(terms) - kept.keys()
+        x_scale = moments(rows.X, rows.scaling_weights())[1] if wanted else None
+        with seeded(seed):
+            criterion = self._criterion(
+                rows, terms, old.module_, self._fit_facts(rows, old.module_, x_scale, seed) | kept
+            )
+        criterion.take_state(old.criterion_)
+        same_parameters = {*map(id, criterion.parameters())} == {*map(id, old.criterion_.parameters())}
+        if same_net and same_parameters:
+            old.criterion_ = criterion.to(self._device())
+        else:
+            self.net_ = self._make_net(old.module_, criterion).go_on_from(old)
+
+    def _criterion(self, rows: Rows, terms: Mapping[str, Choice], network: Any, facts: dict[str, Any]) -> Criterion:
+        bound = self._bind(
+            terms,
+            rows=rows,
+            fit_facts=facts,
+            network=network,
+            by_label=self._label_facts(rows, facts),
+        )
+        named = self._named_facts(terms)
+        self._kept_facts = {n: value for n, value in facts.items() if n in named}
+        return bound.to(network.dtype)
+
+    def _named_facts(self, terms: Mapping[str, Choice]) -> set[str]:
+        """Return the facts that losses, reduction, views and link name."""
+        components = [
+            *(c.component for c in terms.values()),
+            choose("reduction", self.reduction).component,
+            *self._fed_components(),
+        ]
+        return {n for c in components for n in (*c.fit_needs, *c.needs, *c.wishes)} | self._named_by_link()
+
+    def _example(self, rows: Rows) -> torch.Tensor:
+        """Return a few rows, by which a module shows its width."""
+        return as_tensor(rows.X[rows.train[:2]], self._dtype(rows.X))
+
+    def _from_output(self, X: Any, finish: Callable[[torch.Tensor], np.ndarray]) -> np.ndarray:
+        """Return what a function makes of the network's output, chunk by chunk."""
+        check_is_fitted(self)
+        return self.net_.map_output(as_rows(check_X(self, open_X(self, X))), finish)
+
+    def __sklearn_is_fitted__(self) -> bool:
+        return hasattr(self, "net_") and self.net_.epoch_ > 0
+
     # -- binding ------------------------------------------------------------------------------------------------------
 
     def _bind(
@@ -266,6 +438,9 @@ class NetEstimator(SpecParams, RowFacts, Saving, CallbackSupportMixin, BaseEstim
         supplied = {*NET_FACTS, *rows.facts, *network.head_facts}
         if rows.weights is not None:
             supplied |= {"sample_weight"}
+        mining = self._mining()
+        if mining is not None:
+            supplied |= mining.gives
         return Criterion(
             [
                 self._bind_term(
@@ -277,7 +452,8 @@ class NetEstimator(SpecParams, RowFacts, Saving, CallbackSupportMixin, BaseEstim
                     weighted=rows.weights is not None,
                 )
                 for name, term in terms.items()
-            ]
+            ],
+            mining,
         )
 
     def _bind_term(
@@ -338,8 +514,8 @@ class NetEstimator(SpecParams, RowFacts, Saving, CallbackSupportMixin, BaseEstim
         flat = rows.y is None or rows.y.ndim == 1
         wish = next((t.component.sampler for t in terms.values() if t.component.sampler and flat), None)
         wish = wish or (rows.X.order if streamed else "shuffle")
-        chosen = choose("sampler", wish if self.sampler is None else self.sampler)
-        mixup = None if self.mixup is None else choose("mixup", self.mixup)
+        chosen = self._sampler(wish, rows)
+        mixup = self._row_mixup()
         if mixup is not None:
             check_mixup(mixup.component.role, net.criterion_.terms)
         weights = rows.mean_one_weights()
@@ -348,16 +524,21 @@ class NetEstimator(SpecParams, RowFacts, Saving, CallbackSupportMixin, BaseEstim
             tensors["sample_weight"] = torch.as_tensor(weights, dtype=dtype, device=device)
         on = chosen.component.role or "y"
         reading = READING_FACTS if isinstance(rows.X, FileRows) else frozenset()
-        facts = self._facts_of(chosen.component, {*SAMPLER_FACTS, *reading, *tensors})
+        supplied = {*SAMPLER_FACTS, *reading, *tensors} | ({"embeddings"} if net.module_.embeds else set())
+        facts = self._facts_of(chosen.component, supplied)
+        mining = net.criterion_.mining
         mixed = () if mixup is None else self._facts_of(mixup.component, {*MIXUP_FACTS, *tensors})
         X = rows.X if streamed else as_tensor(rows.X, dtype, device)
         return Batches(
             X,
-            None if rows.y is None else torch.as_tensor(rows.y, device=device),
+            None if rows.y is None else self._tensor(rows.y, dtype, device),
             rows=tensors,
             sampler=chosen.build(),
             sampler_on=on,
             sampler_facts=tuple(f for f in facts if f not in ("batch_size", "rng")),
+            sampler_refresh=chosen.all_params().get("refresh", 1),
+            searcher=mining.miner if mining is not None and mining.searches else None,
+            views=self._views(),
             epoch=net.epoch_,
             batch_size=self.batch_size,
             seed=seed,

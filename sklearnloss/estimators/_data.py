@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 from scipy.sparse import issparse
-from sklearn.utils import _safe_indexing
+from sklearn.utils import _safe_indexing, get_tags
 from sklearn.utils.validation import _check_y, check_consistent_length, validate_data
 from torch.utils.data import DataLoader, Dataset, IterableDataset
 
@@ -90,6 +90,11 @@ def open_X(estimator: Any, X: Any) -> Any:
 
 def check_fit(estimator: Any, X: Any, y: Any, *, reset: bool) -> tuple[Any, Any]:
     """Validate X and y as scikit-learn does; the values of a source are checked when they are read."""
+    if y is None and not get_tags(estimator).target_tags.required:
+        if isinstance(X, Source):
+            validate_data(estimator, X.sample(), reset=reset, skip_check_array=True)
+            return X, None
+        return validate_data(estimator, X, reset=reset, accept_sparse="csr", dtype=TYPES, order="C"), None
     if not isinstance(X, Source):
         return validate_data(
             estimator, X, y, reset=reset, accept_sparse="csr", dtype=TYPES, order="C", multi_output=True

@@ -149,10 +149,16 @@ def _changed(estimator: Any) -> str:
         "loss": now == then,
         "reduction": all(term.reduction_from == reduction.source for term in net.criterion_.terms),
         "optimizer": (net.optimizer.func, net.optimizer.keywords) == (optimizer.component.obj, dict(optimizer.params)),
+        "miner, mixup, distance or memory": _mining(estimator) == getattr(net.criterion_.mining, "built_from", None),
         "mode": isinstance(net.mode, mode),
         "lr_schedule": net.lr_schedule is schedule(estimator.lr_schedule),
     }
     return next((name for name, is_same in same.items() if not is_same), "")
+
+
+def _mining(estimator: Any) -> str | None:
+    mining = estimator._mining()
+    return None if mining is None else str(mining.built_from)
 
 
 def _place(cls: type) -> str:
@@ -314,4 +320,4 @@ def _criterion(estimator: Any, bound: list[Mapping[str, Any]], decode: Decoder) 
                 weighted=False,
             )
         )
-    return Criterion(made)
+    return Criterion(made, estimator._mining())

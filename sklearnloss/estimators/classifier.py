@@ -3,7 +3,6 @@
 import functools
 import inspect
 from collections.abc import Callable, Mapping, Sequence
-from contextlib import nullcontext
 from numbers import Integral, Real
 from os import PathLike
 from typing import Any, ClassVar, Self
@@ -11,30 +10,26 @@ from typing import Any, ClassVar, Self
 import numpy as np
 import torch
 from sklearn.base import ClassifierMixin
-from sklearn.metrics import check_scoring
-from sklearn.model_selection import train_test_split
 from sklearn.utils import Tags
 from sklearn.utils._param_validation import Interval, StrOptions
 from sklearn.utils.class_weight import compute_sample_weight
 from sklearn.utils.metaestimators import available_if
-from sklearn.utils.validation import _check_sample_weight, check_is_fitted
+from sklearn.utils.validation import _check_sample_weight
 
-from sklearnloss.estimators._base import NetEstimator, Rows, Watch, common_role, with_callbacks
+from sklearnloss.estimators._base import NetEstimator, Output, Rows, common_role, with_callbacks
 from sklearnloss.estimators._calibration import Calibration
 from sklearnloss.estimators._classes import check_terms, count_outputs, fit_facts, label_facts
-from sklearnloss.estimators._data import as_rows, check_fit, check_X, open_data, open_X, some_rows
+from sklearnloss.estimators._data import open_data, some_rows
 from sklearnloss.estimators._decoding import ClassDecoder, LossLink
 from sklearnloss.estimators._export import ClassExport
-from sklearnloss.estimators._rows import BY_CLASS, check_row_facts
+from sklearnloss.estimators._rows import BY_CLASS
 from sklearnloss.estimators._targets import ClassTargets
-from sklearnloss.exceptions import FactError, SklearnLossError, TaskError
+from sklearnloss.exceptions import FactError, SklearnLossError
 from sklearnloss.functional.links import LINKS, Link
 from sklearnloss.spec import Choice, choose
-from sklearnloss.training.backbone import ACTIVATIONS, Network, as_tensor, build_network, moments
-from sklearnloss.training.criterion import Criterion
+from sklearnloss.training.backbone import ACTIVATIONS, Network, build_network
 from sklearnloss.training.net import LossNet
 from sklearnloss.training.schedules import SCHEDULES
-from sklearnloss.training.seeds import seeded
 
 __all__ = ["LossClassifier"]
 
@@ -345,7 +340,7 @@ class LossClassifier(ClassifierMixin, ClassExport, NetEstimator):  # type: ignor
         """
         self._validate_params()
         resume = self.warm_start and hasattr(self, "net_")
-        return self._fit(X, y, sample_weight, classes, row_facts, epochs=self.max_epochs, resume=resume)
+        return self._fit(X, y, sample_weight, row_facts, epochs=self.max_epochs, resume=resume, classes=classes)
 
     @with_callbacks
     def partial_fit(
@@ -371,81 +366,33 @@ class LossClassifier(ClassifierMixin, ClassExport, NetEstimator):  # type: ignor
         self
         """
         self._validate_params()
-        for name, unsupported in (("early_stopping", self.early_stopping), ("calibrate", self.calibrate is not None)):
-            if unsupported:
-                raise ValueError(f"partial_fit cannot hold rows out; leave {name} off")
-        if self.checkpoint is not None:
-            raise ValueError("checkpoint guards a fit of many epochs; between calls of partial_fit, use save and load")
-        for component in (choice.component for choice in self._terms().values()):
-            if counted := sorted({*component.facts, *component.fit_needs} & COUNTED):
-                raise TaskError(
-                    f"{component.title} names {counted[0]!r}, which counts the rows of one fit; partial_fit sees other "
-                    "rows at each call, use fit"
-                )
+        self._check_incremental()
         resume = hasattr(self, "net_")
-        return self._fit(X, y, sample_weight, classes, row_facts, epochs=1, resume=resume, same_net=True)
+        return self._fit(X, y, sample_weight, row_facts, epochs=1, resume=resume, same_net=True, classes=classes)
 
-    def _fit(
-        self,
-        X: Any,
-        y: Any,
-        sample_weight: Any,
-        classes: Any,
-        row_facts: Mapping[str, Any],
-        *,
-        epochs: int,
-        resume: bool,
-        same_net: bool = False,
-    ) -> Self:
-        context = self._init_callback_context(max_subtasks=epochs) if hasattr(self, "_skl_callbacks") else None
-        terms = self._terms()
-        calibrator = None if self.calibrate is None else choose("calibrator", self.calibrate)
-        rng = self._seeds(reset=not resume)
-        given = X, y = open_data(self, X, y, names=getattr(self, "feature_names_in_", None) if resume else None)
-        X, y = check_fit(self, X, y, reset=not resume)
-        if context is not None:
-            context.call_on_fit_task_begin(estimator=self, X=X, y=y)
+    # -- what the base asks for ---------------------------------------------------------------------------------------
+
+    def _check_choices(self) -> None:
+        if self.calibrate is not None:
+            choose("calibrator", self.calibrate)
+
+    def _encode(self, y: Any, *, resume: bool, classes: Any = None) -> np.ndarray:
         if resume:
             self._targets.check_same(classes)
         else:
             self._targets = ClassTargets.of(y, classes=classes, class_order=self.class_order)
-        targets = self._targets
-        codes = targets.encode(y)
-        facts = check_row_facts(row_facts, self._named_row_facts(), len(codes), type(self).__name__)
-        rows = Rows(as_rows(X), codes, np.arange(len(codes)), self._weights(X, y, sample_weight), self._by_code(facts))
-        progress = self._progress(rows, rng, epochs=epochs, resume=resume, classes=targets.classes, order=targets.order)
-        with nullcontext() if progress is None else progress:
-            held_out = self._hold_out(rows, rng)
-            role = check_terms(terms, targets, ordered=self.class_order is not None)
-            if resume:
-                self._go_on(rows, terms, role, rng, same_net=same_net)
-            else:
-                self._build(rows, terms, role, rng)
-            batches = self._make_batches(rows, terms, self.net_, int(rng.integers(2**62)))
-            score = None
-            if self.early_stopping:
-                score = self._scorer(given, held_out["early_stopping"])
-            watch = Watch(self, epochs, X, y, context, score, progress)
-            self.calibration_ = None
-            self._run(self.net_, batches, watch, epochs=epochs, seed=int(rng.integers(2**62)))
-            if calibrator is not None:
-                part = held_out["calibrate"]
-                outputs = self.decision_function(some_rows(given[0], part))
-                truth = codes if targets.kind == "multilabel" else y  # a sparse y is dense as codes
-                weights = None if rows.weights is None else rows.weights[part]
-                self.calibration_ = Calibration.fit(calibrator, outputs, truth[part], self.classes_, weights)
-        if context is not None:
-            context.call_on_fit_task_end(estimator=self, X=X, y=y, reconstruction_attributes=self._state)
-        return self
+        return self._targets.encode(y)
+
+    def _target_identity(self) -> dict[str, Any]:
+        return {"classes": self._targets.classes, "order": self._targets.order}
 
     def _weights(self, X: Any, y: Any, sample_weight: Any) -> np.ndarray | None:
-        if sample_weight is None and self.class_weight is None:
-            return None
+        if self.class_weight is None:
+            return super()._weights(X, y, sample_weight)
         weights = _check_sample_weight(sample_weight, X, dtype=np.float64, ensure_non_negative=True)
-        if self.class_weight is not None:
-            weights = weights * compute_sample_weight(self.class_weight, y)
+        weights = weights * compute_sample_weight(self.class_weight, y)
         if not weights.any():
-            raise ValueError("sample_weight (times class_weight) is zero for every row; there is nothing to learn from")
+            raise ValueError("sample_weight times class_weight is zero for every row; there is nothing to learn from")
         return weights
 
     def _by_code(self, facts: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
@@ -460,134 +407,63 @@ class LossClassifier(ClassifierMixin, ClassExport, NetEstimator):  # type: ignor
             facts[name] = self._targets.by_code(facts[name])
         return facts
 
-    def _hold_out(self, rows: Rows, rng: np.random.Generator) -> dict[str, np.ndarray]:
-        """Take disjoint rows for early stopping and for calibration out of the training rows."""
-        parts: dict[str, np.ndarray] = {}
-        for name, wanted in (("early_stopping", self.early_stopping), ("calibrate", self.calibrate is not None)):
-            if not wanted:
-                continue
-            codes = rows.y[rows.train] if rows.y is not None and rows.y.ndim == 1 else None
-            size = max(1, round(self.validation_fraction * rows.X.shape[0]))
-            if codes is not None:  # every class on both sides, where there are rows enough
-                counts = np.bincount(codes)
-                enough = counts[counts > 0].min() >= 2 and min(size, len(codes) - size) >= (counts > 0).sum()
-                codes = codes if enough else None
-            if size >= len(rows.train):
-                raise ValueError(f"{name} needs rows to hold out, but there are only {len(rows.train)}")
-            rows.train, parts[name] = train_test_split(
-                rows.train, test_size=size, stratify=codes, random_state=int(rng.integers(2**31))
-            )
-            rows.train.sort()
-            parts[name].sort()
-        return parts
+    def _parts(self) -> list[str]:
+        return super()._parts() + (["calibrate"] if self.calibrate is not None else [])
 
-    def _scorer(self, given: tuple[Any, Any], part: np.ndarray) -> Callable[[], float]:
-        scorer = check_scoring(self, self.scoring)
-        X, y = some_rows(given[0], part), some_rows(given[1], part)
-        return lambda: float(scorer(self, X, y))
+    def _output(self, terms: Mapping[str, Choice], rows: Rows) -> Output:
+        role = check_terms(terms, self._targets, ordered=self.class_order is not None)
+        return role, count_outputs(role, terms, self._targets)
 
-    # -- building -----------------------------------------------------------------------------------------------------
+    def _network(self, rows: Rows, output: Output, scaler: Any, seed: int) -> Network:
+        self.classes_ = self._targets.classes
+        return build_network(
+            self.module,
+            role=output[0],
+            n_outputs=output[1],
+            facts={
+                "n_features": rows.X.shape[1],
+                "n_classes": self._targets.n_classes,
+                "random_state": seed % 2**31,
+            },
+            example=self._example(rows),
+            scaler=scaler,
+            hidden=self.hidden_layer_sizes,
+            activation=self.activation,
+            dropout=self.dropout,
+            head=self.head if callable(self.head) else None,
+        )
+
+    def _fit_facts(self, rows: Rows, network: Network, x_scale: np.ndarray | None, seed: int) -> dict[str, Any]:
+        generator = torch.Generator(device=self._device()).manual_seed(seed)
+        return fit_facts(self._targets, rows, network, x_scale=x_scale, generator=generator)
+
+    def _label_facts(self, rows: Rows, facts: dict[str, Any]) -> list[dict[str, Any]]:
+        return label_facts(rows, facts) if self._targets.kind == "multilabel" else []
+
+    def _named_by_link(self) -> set[str]:
+        link = self._head_term()[1].component.prediction_link
+        return set() if isinstance(link, str) else {*_keywords(link)}
+
+    def _begin(self) -> None:
+        self.calibration_ = None
+
+    def _finish(self, given: tuple[Any, Any], y: Any, rows: Rows, held_out: dict[str, np.ndarray]) -> None:
+        if self.calibrate is None:
+            return
+        part = held_out["calibrate"]
+        outputs = self.decision_function(some_rows(given[0], part))
+        truth: Any = rows.y if self._targets.kind == "multilabel" else y  # a sparse y is dense as codes
+        weights = None if rows.weights is None else rows.weights[part]
+        calibrator = choose("calibrator", self.calibrate)
+        self.calibration_ = Calibration.fit(calibrator, outputs, truth[part], self.classes_, weights)
+
+    # -- prediction ---------------------------------------------------------------------------------------------------
 
     def _head_term(self) -> tuple[str, Choice]:
         """Return name and choice of the term that gives link and task: the first with a head."""
         terms = self._terms()
         role = common_role(terms, type(self).__name__)
         return next((name, c) for name, c in terms.items() if c.component.role == role)
-
-    def _build(self, rows: Rows, terms: Mapping[str, Choice], role: str, rng: np.random.Generator) -> None:
-        """Make network, criterion and net."""
-        targets, dtype = self._targets, self._dtype(rows.X)
-        seed = int(rng.integers(2**62))
-        example = as_tensor(rows.X[rows.train[:2]], dtype)
-        named = self._named_facts(terms)
-        scaling = self.standardize and self.module is None
-        scaler = moments(rows.X, rows.scaling_weights()) if scaling or "x_scale" in named else None
-        with seeded(seed):
-            network = build_network(
-                self.module,
-                role=role,
-                n_outputs=count_outputs(role, terms, targets),
-                facts={
-                    "n_features": rows.X.shape[1],
-                    "n_classes": targets.n_classes,
-                    "random_state": seed % 2**31,
-                },
-                example=example,
-                scaler=scaler if scaling else None,
-                hidden=self.hidden_layer_sizes,
-                activation=self.activation,
-                dropout=self.dropout,
-                head=self.head if callable(self.head) else None,
-            )
-            facts = self._fit_facts(rows, network, None if scaler is None else scaler[1], seed)
-            criterion = self._criterion(rows, terms, network, facts)
-        if network.complete and "features" in criterion.names:
-            raise TaskError(
-                "the module is complete (it takes n_outputs), so a loss on features or embeddings has nothing to look "
-                "at; give a backbone without n_outputs"
-            )
-        self.classes_ = targets.classes
-        self._role_and_width = role, count_outputs(role, terms, targets)
-        self.net_ = self._make_net(network, criterion)
-
-    def _go_on(
-        self, rows: Rows, terms: Mapping[str, Choice], role: str, rng: np.random.Generator, *, same_net: bool
-    ) -> None:
-        """Take the network on from where it is, with the parameters and the rows of now.
-
-        A loss keeps its state if it is the same loss built from the same facts. With ``same_net`` the optimizer goes on
-        too, and the fit facts stay those of the first call.
-        """
-        old, width = self.net_, count_outputs(role, terms, self._targets)
-        if (role, width) != self._role_and_width:
-            raise TaskError(
-                f"{self._head_term()[1].component.title} wants {width} {role}, but the network was trained for "
-                f"{self._role_and_width[1]} {self._role_and_width[0]}; set warm_start=False to begin anew"
-            )
-        seed = int(rng.integers(2**62))
-        kept = self._kept_facts if same_net else {}
-        wanted = "x_scale" in self._named_facts(terms) - kept.keys()
-        x_scale = moments(rows.X, rows.scaling_weights())[1] if wanted else None
-        with seeded(seed):
-            criterion = self._criterion(
-                rows, terms, old.module_, self._fit_facts(rows, old.module_, x_scale, seed) | kept
-            )
-        criterion.take_state(old.criterion_)
-        same_parameters = {*map(id, criterion.parameters())} == {*map(id, old.criterion_.parameters())}
-        if same_net and same_parameters:
-            old.criterion_ = criterion.to(self._device())
-        else:
-            self.net_ = self._make_net(old.module_, criterion).go_on_from(old)
-
-    def _criterion(self, rows: Rows, terms: Mapping[str, Choice], network: Any, facts: dict[str, Any]) -> Criterion:
-        bound = self._bind(
-            terms,
-            rows=rows,
-            fit_facts=facts,
-            network=network,
-            by_label=label_facts(rows, facts) if self._targets.kind == "multilabel" else (),
-        )
-        named = self._named_facts(terms)
-        self._kept_facts = {n: value for n, value in facts.items() if n in named}
-        return bound.to(network.dtype)
-
-    def _named_facts(self, terms: Mapping[str, Choice]) -> set[str]:
-        """Return the facts that losses, reduction and link name."""
-        components = [*(c.component for c in terms.values()), choose("reduction", self.reduction).component]
-        link = self._head_term()[1].component.prediction_link
-        by_link = set() if isinstance(link, str) else {*_keywords(link)}
-        return {n for c in components for n in (*c.fit_needs, *c.needs, *c.wishes)} | by_link
-
-    def _fit_facts(self, rows: Rows, network: Network, x_scale: np.ndarray | None, seed: int) -> dict[str, Any]:
-        generator = torch.Generator(device=self._device()).manual_seed(seed)
-        return fit_facts(self._targets, rows, network, x_scale=x_scale, generator=generator)
-
-    # -- prediction ---------------------------------------------------------------------------------------------------
-
-    def _from_output(self, X: Any, finish: Callable[[torch.Tensor], np.ndarray]) -> np.ndarray:
-        """Return what a function makes of the head's output, chunk by chunk."""
-        check_is_fitted(self)
-        return self.net_.map_output(as_rows(check_X(self, open_X(self, X))), finish)
 
     def decision_function(self, X: Any) -> np.ndarray:
         """Return the scores before the link.
@@ -685,6 +561,3 @@ class LossClassifier(ClassifierMixin, ClassExport, NetEstimator):  # type: ignor
         tags.classifier_tags.multi_label = role in ("scores", "label_logits")
         tags.classifier_tags.multi_class = not tags.classifier_tags.multi_label
         return tags
-
-    def __sklearn_is_fitted__(self) -> bool:
-        return hasattr(self, "net_") and self.net_.epoch_ > 0

@@ -1,1 +1,1 @@
-"""Tensor algebra that components share; torch only."""
+"""Algebra that components share: of tensors, and in numpy of probabilities and embeddings."""

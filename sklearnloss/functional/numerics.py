@@ -7,7 +7,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-__all__ = ["absent_as_rarest", "box_cox", "log_odds"]
+__all__ = ["absent_as_rarest", "box_cox", "log_odds", "softplus"]
 
 
 def log_odds(logits: Tensor, y: Tensor) -> Tensor:
@@ -51,3 +51,14 @@ def absent_as_rarest(counts: Tensor) -> Tensor:
     tensor([5., 2., 2.])
     """
     return counts.clamp(min=torch.where(counts > 0, counts, math.inf).min())
+
+
+def softplus(x: Tensor) -> Tensor:
+    """Return ``log(1 + exp(x))``, to the last digit wherever x is; torch's own is x from 20 on.
+
+    Examples
+    --------
+    >>> softplus(torch.tensor([0.0, -torch.inf]))
+    tensor([0.6931, 0.0000])
+    """
+    return torch.logaddexp(x, torch.zeros_like(x))

@@ -26,6 +26,7 @@ __all__ = [
     "Kept",
     "Mined",
     "Mixed",
+    "OnPartners",
     "Rule",
     "Window",
     "per_anchor",
@@ -33,7 +34,7 @@ __all__ = [
 ]
 
 Distance = Callable[[Tensor, Tensor], Tensor]
-Compare = Literal["cosine", "euclidean"] | Distance
+Compare = Literal["cosine", "dot", "euclidean"] | Distance
 
 ENTRIES = {"cpu": 2**19, "cuda": 2**26}  # of a block: a few caches' worth, or enough to keep a GPU busy
 HIGHEST = {"cpu": 256, "cuda": 4096}  # rows of a block
@@ -137,8 +138,8 @@ class Block:
     Attributes
     ----------
     values : Tensor of shape (b, n)
-        How near each column is: cosines times the rule's scale, or distances. Behind the columns stand the further
-        negatives of each anchor, where a miner made some. A gradient written by hand may overwrite it.
+        How near each column is: cosines or dot products times the rule's scale, or distances. Behind the columns stand
+        the further negatives of each anchor, where a miner made some. A gradient written by hand may overwrite it.
     rows : slice
         The anchors.
     partners : LongTensor of shape (b, m)
@@ -211,7 +212,8 @@ class Block:
         """Return `negatives`, written over the values."""
         if self._kept is not None:
             self.values.masked_fill_(~self._kept, fill)
-        self.values.scatter_(1, self.partners, self._padded(self.values, torch.full_like(self.values[:, :1], fill)))
+        partners = torch.full_like(self.partners, fill, dtype=self.values.dtype)
+        self.values.scatter_(1, self.partners, self._padded(self.values, partners))
         return self.values
 
     def others_(self, fill: float) -> Tensor:
@@ -231,9 +233,10 @@ class Block:
 
     def _padded(self, values: Tensor, partners: Tensor) -> Tensor:
         """Return what to write at the partners, (b, m), so that padding changes nothing."""
-        # padding repeats the first of the class; without a column of the class it is column 0, which stays
-        spread = torch.where(self.in_class, partners, partners[:, :1])
-        return torch.where(self.in_class[:, :1], spread, values.gather(1, self.partners))
+        # padding repeats the first of the class; without a column of the class that is column 0, which stays. Only the
+        # first of equal entries may carry a gradient: each would be given the whole of it
+        first = torch.where(self.in_class[:, :1], partners[:, :1], values.gather(1, self.partners[:, :1]))
+        return torch.cat([first, torch.where(self.in_class[:, 1:], partners[:, 1:], first.detach())], dim=1)
 
     def triples(self) -> Tensor:
         """Return which (anchor, partner, negative) exist and are kept, (b, m, n)."""
@@ -257,9 +260,21 @@ class Block:
     @cached_property
     def distances(self) -> Tensor:
         """Distances between anchors and columns, (b, n): the loss's own, else those of unit vectors; no gradient."""
-        if self.batch.compare != "cosine":
+        if self.batch.compare not in ("cosine", "dot"):
             return self.values.detach()
         return (2 - 2 * self.cosines).clamp_min(0).sqrt()
+
+
+class OnPartners(NamedTuple):
+    """A slope that is zero but at the positives.
+
+    Attributes
+    ----------
+    values : Tensor of shape (b, m)
+        The derivative with respect to the value of each partner, zero for those that are no positives.
+    """
+
+    values: Tensor
 
 
 class Rule(NamedTuple):
@@ -269,14 +284,14 @@ class Rule(NamedTuple):
     ----------
     value : callable
         ``value(block) -> (totals, counts)``, each (b,) or (b, parts): the sum over an anchor's units, and how many they
-        are. Plain torch, differentiable in ``block.values``.
+        are; without any it is zero. Plain torch, differentiable in ``block.values``.
     slope : callable or None
         ``slope(block) -> (totals, counts, slopes)`` without autograd: the same, and for each part the derivative of its
-        totals with respect to ``block.values``, (b, n), which may stand in ``block.values`` itself.
+        totals with respect to ``block.values``, (b, n), which may stand in ``block.values`` itself, or `OnPartners`.
     parts : int
         How many sums are kept apart.
     scale : float
-        Factor of cosines.
+        Factor of cosines or dot products.
     triplets : bool
         Whether the rule looks at ``block.triplets`` itself; else a miner of triplets keeps the pairs in them.
     arrays : bool
@@ -284,7 +299,7 @@ class Rule(NamedTuple):
     """
 
     value: Callable[[Block], tuple[Tensor, Tensor]]
-    slope: Callable[[Block], tuple[Tensor, Tensor, Sequence[Tensor]]] | None = None
+    slope: Callable[[Block], tuple[Tensor, Tensor, Sequence[Tensor | OnPartners]]] | None = None
     parts: int = 1
     scale: Any = 1.0
     triplets: bool = False
@@ -311,8 +326,9 @@ def per_anchor(
         The anchors, of any length.
     y : LongTensor of shape (n,)
         Class of each.
-    compare : {"cosine", "euclidean"} or callable, default="cosine"
-        Cosines, distances of unit vectors, or ``distance(a, b) -> (n, m)`` of the embeddings as they are.
+    compare : {"cosine", "dot", "euclidean"} or callable, default="cosine"
+        Cosines, dot products, distances of unit vectors, or ``distance(a, b) -> (n, m)``; dot products and the last are
+        of the embeddings as they are.
     pairs : Mined or None, default=None
         What a miner said.
     columns : Tensor of shape (N, d) or None, default=None
@@ -376,7 +392,7 @@ def per_anchor(
 
 def _prepared(embeddings: Tensor, dtype: torch.dtype, compare: Compare) -> Tensor:
     embeddings = embeddings.to(dtype)
-    return embeddings if callable(compare) else normalize(embeddings, dim=-1)
+    return normalize(embeddings, dim=-1) if compare in ("cosine", "euclidean") else embeddings
 
 
 # -- a batch ----------------------------------------------------------------------------------------------------------
@@ -405,6 +421,7 @@ class Batch:
         place = torch.searchsorted(found, y).clamp(max=len(found) - 1)  # (n,)
         self.size = torch.where(found[place] == y, counts[place], 0)  # (n,) columns of the anchor's class
         self.first = (counts.cumsum(0) - counts)[place]  # (n,)
+        self.class_size = torch.empty_like(y_columns).scatter_(0, self.order, counts.repeat_interleave(counts))  # (N,)
         self.largest = int(counts.max())
 
     def partners(self, rows: slice) -> tuple[Tensor, Tensor, Tensor]:
@@ -446,7 +463,7 @@ class Batch:
                 return near
             own = [self.compare(row[None], theirs) for row, theirs in zip(a, negatives, strict=True)]
             return torch.cat([near, torch.cat(own)], dim=1)
-        if self.compare == "cosine":
+        if self.compare in ("cosine", "dot"):
             a = a if self._unscaled else a * self.scale
             near = a @ columns.T if out is None else torch.matmul(a, columns.T, out=out)
             return near if negatives is None else torch.cat([near, torch.einsum("bd,bsd->bs", a, negatives)], dim=1)
@@ -551,30 +568,56 @@ class Batch:
         if self.rule.slope is not None:
             # a distance is needed again after the rule has written over it
             kept = _divisor(values) if self.compare == "euclidean" and apart else values
-            totals, counts, found = self.rule.slope(self.block(rows, values))
-            if weight is not None:
-                found = [torch.stack([slope * weight[:, [k]] for k, slope in enumerate(found)]).sum(0)]
-            slopes = list(found[:apart])
+            block = self.block(rows, values)
+            totals, counts, found = self.rule.slope(block)
+            slopes = self._combined(block, found, weight) if apart else []
         elif apart:
             with torch.enable_grad():
                 leaf = values.detach().requires_grad_()
                 totals, counts = self.rule.value(self.block(rows, leaf))
-                slopes = _gradients(totals.reshape(-1, parts), leaf, weight)
+                slopes = [*_gradients(totals.reshape(-1, parts), leaf, weight)]
             kept = _divisor(values) if self.compare == "euclidean" else values
         else:
             totals, counts = self.rule.value(self.block(rows, values))
             kept, slopes = values, []
         if self.compare == "euclidean":
-            slopes = [slope.div_(kept) for slope in slopes]
+            slopes = [self._by_half_squares(slope, kept, rows) for slope in slopes]
         return totals.detach().reshape(-1, parts), counts.reshape(-1, parts), slopes
 
-    def _pull_back(self, into: list[Tensor], rows: slice, slope: Tensor) -> None:
+    def _combined(
+        self, block: Block, slopes: Sequence[Tensor | OnPartners], weight: Tensor | None
+    ) -> list[Tensor | OnPartners]:
+        """Return the slopes of the parts, or their weighted sum; those of partners stay so where that saves work."""
+        assert self.tensors is not None
+        m, n, d = block.partners.shape[1], block.values.shape[1], self.tensors[0].shape[1]
+        if weight is None and not callable(self.compare) and m * d <= 4 * n:
+            return list(slopes)
+        zeros = block.values.new_zeros(len(block.values), n)
+        apart = [
+            block.add_to_partners_(zeros.clone(), slope.values) if isinstance(slope, OnPartners) else slope
+            for slope in slopes
+        ]
+        if weight is None:
+            return [*apart]
+        return [torch.stack([slope * weight[:, [k]] for k, slope in enumerate(apart)]).sum(0)]
+
+    def _by_half_squares(self, slope: Tensor | OnPartners, divisor: Tensor, rows: slice) -> Tensor | OnPartners:
+        """Turn a slope with respect to distances into one with respect to half their squares."""
+        if isinstance(slope, OnPartners):
+            return OnPartners(slope.values / divisor.gather(1, self.partners(rows)[0]))
+        return slope.div_(divisor)
+
+    def _pull_back(self, into: list[Tensor], rows: slice, slope: Tensor | OnPartners) -> None:
         """Add the gradients with respect to the embeddings, from those with respect to the values."""
         assert self.tensors is not None
         anchors, columns, negatives = self.tensors
-        a, near = anchors[rows], slope[:, : columns.shape[0]]
+        a = anchors[rows]
         factor = 1.0 if self.compare == "euclidean" else self.scale
         sign = -1 if self.compare == "euclidean" else 1
+        if isinstance(slope, OnPartners):
+            self._pull_partners(into, rows, sign * factor * slope.values, slope.values)
+            return
+        near = slope[:, : columns.shape[0]]
         into[0][rows] += sign * factor * (near @ columns)
         into[1].addmm_(near.T, a if self._unscaled else a * factor, alpha=sign)
         if self.compare == "euclidean":
@@ -586,6 +629,19 @@ class Batch:
             into[2][rows] += sign * factor * own * a[:, None]
             if self.compare == "euclidean":
                 into[2][rows] += own * theirs
+
+    def _pull_partners(self, into: list[Tensor], rows: slice, across: Tensor, along: Tensor) -> None:
+        """Do the same from the slopes of partners, (b, m), without a matrix product."""
+        assert self.tensors is not None
+        anchors, columns, _ = self.tensors
+        a, partners = anchors[rows], self.partners(rows)[0]
+        theirs = columns[partners]  # (b, m, d)
+        to_columns = across[:, :, None] * a[:, None]
+        if self.compare == "euclidean":
+            into[0][rows] += along.sum(1, keepdim=True) * a
+            to_columns += along[:, :, None] * theirs
+        into[0][rows] += torch.einsum("bm,bmd->bd", across, theirs)
+        into[1].index_add_(0, partners.flatten(), to_columns.flatten(0, 1))
 
     def _through_distance(
         self, rows: slice, theirs: Tensor | None, gradients: list[list[Tensor]], weight: Tensor | None
@@ -599,6 +655,7 @@ class Batch:
             values = self.values(leaves[0], leaves[1], None if theirs is None else leaves[2])
         totals, counts, slopes = self._slopes(rows, values.detach().clone(), len(gradients), weight)
         for k, (into, slope) in enumerate(zip(gradients, slopes, strict=True)):
+            assert isinstance(slope, Tensor)
             found = torch.autograd.grad(values, leaves, slope, retain_graph=k + 1 < len(slopes))
             into[0][rows] += found[0]
             into[1] += found[1]

@@ -10,7 +10,7 @@ from sklearnloss.constraints import PositiveInt
 from sklearnloss.functional.probabilities import binned, check_probabilities, expected_gap, top_label
 
 
-@metric("ece", aliases=("expected_calibration_error",))
+@metric("ece", greater_is_better=False, aliases=("expected_calibration_error",))
 def ece(
     y_true: ArrayLike,
     y_prob: ArrayLike,

@@ -9,7 +9,7 @@ from sklearnloss.component import metric
 from sklearnloss.functional.probabilities import check_probabilities, top_label
 
 
-@metric("ks_error")
+@metric("ks_error", greater_is_better=False)
 def ks_error(
     y_true: ArrayLike, y_prob: ArrayLike, sample_weight: ArrayLike | None = None, *, labels: Any | None = None
 ) -> float:

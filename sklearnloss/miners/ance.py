@@ -5,7 +5,7 @@ from torch import Tensor
 
 from sklearnloss.component import miner
 from sklearnloss.constraints import NonNegativeInt, PositiveInt
-from sklearnloss.functional.neighbors import nearest_rows
+from sklearnloss.functional.nearest import nearest_rows
 from sklearnloss.typing import Embeddings, Generator, Index, Labels
 
 

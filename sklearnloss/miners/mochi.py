@@ -6,7 +6,7 @@ from torch.nn.functional import normalize
 
 from sklearnloss.component import miner
 from sklearnloss.constraints import NonNegativeInt, PositiveInt
-from sklearnloss.functional.neighbors import draw, nearest_rows
+from sklearnloss.functional.nearest import draw, nearest_rows
 from sklearnloss.functional.pairs import Extra
 from sklearnloss.typing import Embeddings, Generator, Labels
 

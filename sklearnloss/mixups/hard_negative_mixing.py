@@ -5,7 +5,7 @@ from torch.nn.functional import normalize
 
 from sklearnloss.component import mixup
 from sklearnloss.constraints import NonNegativeInt, Positive, PositiveInt
-from sklearnloss.functional.neighbors import nearest_rows
+from sklearnloss.functional.nearest import nearest_rows
 from sklearnloss.functional.pairs import Extra
 from sklearnloss.mixups._beta import symmetric_beta
 from sklearnloss.typing import Embeddings, Generator, Labels

@@ -7,7 +7,7 @@ import torch
 
 from sklearnloss.component import sampler
 from sklearnloss.constraints import NonNegativeInt, PositiveInt
-from sklearnloss.functional.neighbors import nearest_rows
+from sklearnloss.functional.nearest import nearest_rows
 
 
 @sampler("similarity_sampler")

@@ -12,8 +12,9 @@ from sklearnloss.component import Component
 from sklearnloss.facts import FACTS
 from sklearnloss.spec import Choice, choose
 from sklearnloss.training.criterion import Term, binary_target
+from sklearnloss.training.seeds import seeded
 
-__all__ = ["Case", "call", "cases", "ordinary", "output_gradient", "term", "total"]
+__all__ = ["Case", "build", "call", "cases", "ordinary", "output_gradient", "term", "total"]
 
 WIDTH = 5  # of X, features and embeddings
 CLASSES = 4
@@ -43,6 +44,18 @@ class Case:
     y: Tensor
     facts: dict[str, Any] = field(default_factory=dict)
     fit: dict[str, Any] = field(default_factory=dict)
+
+    @property
+    def inputs(self) -> Tensor:
+        """What the network gives: the first argument, or both views below each other."""
+        return torch.cat([self.output, self.facts["view_b"]]) if "view_b" in self.facts else self.output
+
+    def with_inputs(self, inputs: Tensor) -> "Case":
+        """Return the case with these outputs of the network."""
+        if "view_b" not in self.facts:
+            return replace(self, output=inputs)
+        view_a, view_b = inputs.chunk(2)
+        return replace(self, output=view_a, facts={**self.facts, "view_b": view_b})
 
     def rows(self, index: Tensor) -> "Case":
         """Return the case with these rows only, or in this order."""
@@ -88,7 +101,7 @@ def cases(component: Component, dtype: torch.dtype = torch.float64) -> Iterator[
     yield make("one class", some, torch.ones_like(mixed))
     yield make("a class missing", some, mixed.clamp(max=1 if component.role in ("scores", "label_logits") else 2))
     if component.role in ("embeddings", "view_a"):
-        yield make("labels all distinct", some, torch.arange(n))
+        yield make("labels all distinct", some, torch.arange(n).to(mixed.dtype).view(n, *mixed.shape[1:]))
     if binary_target(component.role):
         yield make("no positives", some, torch.zeros_like(mixed))
 
@@ -135,6 +148,8 @@ def _labels(component: Component, n: int, generator: torch.Generator) -> Tensor:
             return torch.randint(2, (n, CLASSES), generator=generator)
         case "prediction" | "columns":
             return torch.randn(n, 2, generator=generator, dtype=torch.float64)
+        case "embeddings" if component.task == "regression":
+            return torch.randn(n, 1, generator=generator, dtype=torch.float64)
         case _:
             return (torch.arange(n) % CLASSES)[torch.randperm(n, generator=generator)]
 
@@ -182,6 +197,9 @@ def _fact(name: str, output: Tensor, y: Tensor, generator: torch.Generator) -> A
             return torch.softmax(normal(n, k), 1)
         case "group" | "domain" | "annotator":
             return torch.arange(n) % 2
+        case "distances":
+            points = torch.randn(n + 3, WIDTH, generator=generator, dtype=torch.float64)
+            return torch.cdist(points[:n], points).to(dtype)
         case "sample_weight":
             return torch.ones(n, dtype=dtype)
         case "observed":
@@ -197,7 +215,7 @@ def _fact(name: str, output: Tensor, y: Tensor, generator: torch.Generator) -> A
         case "n_samples":
             return n + 3
         case "n_classes":
-            return k
+            return k if y.is_floating_point() else max(k, int(y.max()) + 1)
         case "n_targets" | "n_groups":
             return 2
         case "n_features" | "embedding_dim":
@@ -220,11 +238,16 @@ def _fact(name: str, output: Tensor, y: Tensor, generator: torch.Generator) -> A
             return torch.rand(n, generator=generator, dtype=torch.float64).to(dtype) * 0.8 + 0.1
 
 
+def build(component: Component, case: Case, **params: Any) -> Callable[..., Any]:
+    """Build a loss as a trainer does, torch's global generator seeded; what it draws is the same each time."""
+    with seeded(SEED):
+        function = Choice(component, params).build(case.fit)
+    return function.to(case.output.dtype) if isinstance(function, nn.Module) else function
+
+
 def call(component: Component, case: Case, *, built: Any = None, **params: Any) -> Any:
     """Call a loss on a case and return what it returns; random losses start from the same seed each time."""
-    function = Choice(component, params).build(case.fit) if built is None else built
-    if isinstance(function, nn.Module):
-        function = function.to(case.output.dtype)
+    function = build(component, case, **params) if built is None else built
     facts = dict(case.facts)
     if "rng" in facts:
         facts["rng"] = torch.Generator().manual_seed(SEED)
@@ -244,9 +267,9 @@ def total(values: Any) -> Tensor:
 
 
 def output_gradient(component: Component, case: Case, **params: Any) -> tuple[Any, Tensor]:
-    """Return the values and the gradient of their sum with respect to the first argument."""
-    leaf = case.output.detach().clone().requires_grad_()
-    values = call(component, replace(case, output=leaf), **params)
+    """Return the values and the gradient of their sum with respect to the inputs."""
+    leaf = case.inputs.detach().clone().requires_grad_()
+    values = call(component, case.with_inputs(leaf), **params)
     summed = total(values)
     if not summed.requires_grad:
         return values, torch.zeros_like(leaf)
@@ -258,8 +281,8 @@ def term(component: Component, case: Case, *, weights: Tensor | None = None) -> 
     """Return the reduced value of a loss on a case, as an estimator computes it."""
     facts: dict[str, Any] = {**case.facts, "y": case.y}
     facts.setdefault("X", case.output)
-    if component.role in ("embeddings", "hidden"):
-        facts["features"] = case.output
+    if component.role in ("embeddings", "hidden", "view_a"):
+        facts["features"] = case.inputs
     if weights is not None:
         facts["sample_weight"] = weights
     if "rng" in facts:

@@ -2,7 +2,7 @@
 
 import inspect
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from typing import Any
 
@@ -12,12 +12,12 @@ from sklearn.datasets import make_blobs
 from sklearn.metrics import label_ranking_average_precision_score
 from torch import Tensor, nn
 
-from sklearnloss.component import Component
+from sklearnloss.component import Component, Parameter
 from sklearnloss.facts import FACTS, ROLES
 from sklearnloss.functional.links import LINKS
-from sklearnloss.spec import Choice
-from sklearnloss.testing.cases import SEED, Case, call, cases, ordinary, output_gradient, term, total
+from sklearnloss.testing.cases import SEED, Case, build, call, cases, ordinary, output_gradient, term, total
 from sklearnloss.testing.common import alternatives
+from sklearnloss.training.seeds import seeded
 
 __all__ = ["CHECKS"]
 
@@ -71,17 +71,15 @@ def gradient_is_that_of_the_value(component: Component) -> None:
     """In float64 the gradient equals that of finite differences."""
     case = ordinary(component, n=6)
 
-    def value(output: Tensor) -> Tensor:
-        return total(call(component, replace(case, output=output)))
+    def value(inputs: Tensor) -> Tensor:
+        return total(call(component, case.with_inputs(inputs)))
 
     gradient = output_gradient(component, case)[1]
-    flat = case.output.flatten()
+    flat = case.inputs.flatten()
     step = 1e-6
     with torch.no_grad():
         shifts = step * torch.eye(len(flat), dtype=flat.dtype)
-        differences = [
-            (value((flat + s).view_as(case.output)) - value((flat - s).view_as(case.output))) for s in shifts
-        ]
+        differences = [(value((flat + s).view_as(gradient)) - value((flat - s).view_as(gradient))) for s in shifts]
     wanted = (torch.stack(differences) / (2 * step)).view_as(gradient)
     worst = float((gradient - wanted).abs().max())
     assert torch.allclose(gradient, wanted, atol=1e-5, rtol=1e-3), (
@@ -100,11 +98,19 @@ def order_of_rows_does_not_matter(component: Component) -> None:
     """Permuting the rows permutes the values, or leaves a batch's value as it is."""
     case = ordinary(component)
     order = torch.randperm(len(case.output), generator=torch.Generator().manual_seed(SEED))
+    if component.sampler == "episodic":  # which tells support from query by the order of rows within each class
+        order = _in_order_within_classes(order, case.y)
     plain, moved = (_values(call(component, c)) for c in (case, case.rows(order)))
     wanted = plain if component.unit == "batch" else plain[order]
     if component.unit == "pair":
         wanted = wanted[:, order]
     torch.testing.assert_close(moved, wanted, msg=_after("the rows were permuted, the values not"))
+
+
+def _in_order_within_classes(order: Tensor, y: Tensor) -> Tensor:
+    """Return an order of the rows in which classes mix as in the one given, and rows of a class never overtake."""
+    places, rows = y[order].argsort(stable=True), y.argsort(stable=True)  # both class by class
+    return torch.empty_like(order).scatter(0, places, rows)
 
 
 def rows_are_independent(component: Component) -> None:
@@ -155,10 +161,11 @@ def inputs_are_untouched(component: Component) -> None:
 def nothing_valid_gives_zero(component: Component) -> None:
     """Where no unit exists the loss is zero, with a valid gradient of zero."""
     for case in cases(component):
-        leaf = case.output.clone().requires_grad_()
-        _, valid = call(component, replace(case, output=leaf))
+        leaf = case.inputs.clone().requires_grad_()
+        case = case.with_inputs(leaf)
+        _, valid = call(component, case)
         if valid.sum() == 0:
-            value = term(component, replace(case, output=leaf))
+            value = term(component, case)
             (gradient,) = torch.autograd.grad(value, leaf)
             assert float(value.detach()) == 0, f"{case.name}: nothing is valid, but the loss is {float(value)}"
             assert float(gradient.abs().max()) == 0, f"{case.name}: nothing is valid, but there is a gradient"
@@ -172,35 +179,46 @@ def every_parameter_matters(component: Component) -> None:
             continue
         values = list(alternatives(parameter))
         assert values or callable(parameter.default), f"{parameter.name}: no other value to try; give it a range"
-        assert any(_differs(component, {parameter.name: v}) for v in values), (
-            f"{parameter.name} changes nothing at {values}"
-        )
+        assert any(
+            _differs(component, among, {**among, parameter.name: v})
+            for among in _settings(component, parameter)
+            for v in values
+        ), f"{parameter.name} changes nothing at {values}"
 
 
-def _differs(component: Component, params: dict[str, Any]) -> bool:
-    """Whether other hyperparameters change what several steps of training see."""
+def _settings(component: Component, parameter: Parameter) -> Iterator[dict[str, Any]]:
+    """Yield the defaults, then each other choice of the other parameters: some matter under one of them only."""
+    yield {}
+    for other in component.parameters:
+        if other.name != parameter.name:
+            yield from ({other.name: choice} for choice in other.constraint.choices if choice != other.default)
+
+
+def _differs(component: Component, one: dict[str, Any], other: dict[str, Any]) -> bool:
+    """Whether several steps of training see a difference between two settings."""
     for case in cases(component):
-        plain, other = (_trace(component, case, p) for p in ({}, params))
-        if any(
-            a.shape != b.shape or not torch.allclose(a, b, rtol=1e-9, atol=1e-12)
-            for a, b in zip(plain, other, strict=True)
+        a, b = (_trace(component, case, params) for params in (one, other))
+        if len(a) != len(b) or any(
+            x.shape != y.shape or not torch.allclose(x, y, rtol=1e-9, atol=1e-12) for x, y in zip(a, b, strict=True)
         ):
             return True
     return False
 
 
 def _trace(component: Component, case: Case, params: dict[str, Any]) -> list[Tensor]:
-    built = Choice(component, params).build(case.fit)
+    """Return values, gradients and gradients of what the loss itself learns, at several epochs."""
+    built = build(component, case, **params)
+    learnt = _learnt(built)
     seen = []
     for epoch in (0, 1, 10, 30):
-        leaf = case.output.clone().requires_grad_()
+        leaf = case.inputs.clone().requires_grad_()
         facts = {**case.facts, **{k: v for k, v in {"epoch": epoch, "step": epoch}.items() if k in case.facts}}
-        values = call(component, replace(case, output=leaf, facts=facts), built=built)
+        values = call(component, replace(case, facts=facts).with_inputs(leaf), built=built)
         summed = total(values)
         seen.append(summed.detach())
         seen += [values[1].detach()] if isinstance(values, tuple) else []
         if summed.requires_grad:
-            seen.append(torch.autograd.grad(summed, leaf, allow_unused=True)[0])
+            seen += torch.autograd.grad(summed, [leaf, *learnt], allow_unused=True)
     return [t if t is not None else torch.zeros(()) for t in seen]
 
 
@@ -217,9 +235,8 @@ def parameters_may_be_tensors(component: Component) -> None:
 def state_moves_in_training_only(component: Component) -> None:
     """State moves in training, not in evaluation, and a value per row only for the rows given."""
     case = ordinary(component, n=6)
-    built = Choice(component).build(case.fit)
+    built = build(component, case)
     assert isinstance(built, nn.Module), "a loss that is a class must be an nn.Module"
-    built.to(case.output.dtype)
     before = _state(built)
     built.eval()
     call(component, case, built=built)
@@ -287,8 +304,8 @@ def runs_without_gradients(component: Component) -> None:
 def runs_in_bfloat16(component: Component) -> None:
     """bfloat16 outputs give a finite value near that of float32, under autocast and without."""
     case = ordinary(component).to(torch.float32)
-    half = replace(case, output=case.output.bfloat16())
-    wanted = total(call(component, replace(case, output=half.output.float())))
+    half = case.with_inputs(case.inputs.bfloat16())
+    wanted = total(call(component, case.with_inputs(half.inputs.float())))
     with torch.autocast("cpu", torch.bfloat16):
         value = total(call(component, half))
     torch.testing.assert_close(value.float(), wanted, atol=0.3, rtol=0.1)
@@ -334,19 +351,47 @@ def _learns_classes(component: Component) -> None:
 
 
 def _learns_embeddings(component: Component) -> None:
+    """Train; then look for each row's neighbour among the other rows, or among the other views."""
+    if component.role == "view_a":
+        _learns_views(component)
+        return
+    case = ordinary(component, torch.float32, n=32)
+    noise = torch.randn(32, 4, generator=torch.Generator().manual_seed(SEED))
+    told = case.y if component.task == "regression" else nn.functional.one_hot(case.y).float()
+    X = torch.cat([told, noise], dim=1)  # a network has to find out which columns matter
+    with seeded(SEED):
+        network = nn.Linear(X.shape[1], case.output.shape[1])
+    unit = nn.functional.normalize(_trained(component, case, network, X), dim=1)
+    nearest = (unit @ unit.T).fill_diagonal_(-math.inf).argmax(1)
+    if component.task == "regression":
+        near, all_pairs = (case.y[nearest] - case.y).abs().mean(), (case.y - case.y.T).abs().mean()
+        assert near < all_pairs / 2, (
+            f"after 150 steps the target of a neighbour is off by {near:.2f}, that of any row by {all_pairs:.2f}"
+        )
+        return
+    score = float((case.y[nearest] == case.y).float().mean())
+    assert score >= 0.9, f"after 150 steps {score:.0%} of the embeddings have a neighbour of their class"
+
+
+def _learns_views(component: Component) -> None:
     case = ordinary(component, torch.float32, n=16)
-    built = Choice(component).build(case.fit)
-    leaf = nn.Parameter(case.output.clone())
-    optimizer = torch.optim.Adam([leaf], lr=0.05)
+    free = nn.Linear(32, case.output.shape[1], bias=False)
+    start = torch.cat([case.output, case.facts["view_b"].roll(1, 0)])  # at first the views are those of other rows
+    free.weight.data.copy_(start.T)
+    view_a, view_b = nn.functional.normalize(_trained(component, case, free, torch.eye(32)), dim=1).chunk(2)
+    score = float(((view_a @ view_b.T).argmax(1) == torch.arange(16)).float().mean())
+    assert score >= 0.9, f"after 150 steps {score:.0%} of free embeddings have their other view as neighbour"
+
+
+def _trained(component: Component, case: Case, network: nn.Module, X: Tensor) -> Tensor:
+    """Return the embeddings of X after 150 steps in which the network, and what the loss learns, follow the loss."""
+    built = build(component, case)
+    optimizer = torch.optim.Adam([*network.parameters(), *_learnt(built)], lr=0.05)
     for _ in range(150):
         optimizer.zero_grad()
-        values = call(component, replace(case, output=leaf), built=built)
-        total(values).backward()  # type: ignore[no-untyped-call]
+        total(call(component, case.with_inputs(network(X)), built=built)).backward()  # type: ignore[no-untyped-call]
         optimizer.step()
-    unit = nn.functional.normalize(leaf.detach(), dim=1)
-    nearest = (unit @ unit.T).fill_diagonal_(-math.inf).argmax(1)
-    score = float((case.y[nearest] == case.y).float().mean())
-    assert score >= 0.9, f"after 150 steps {score:.0%} of free embeddings have a neighbour of their class"
+    return network(X).detach()
 
 
 # -- what the checks share --------------------------------------------------------------------------------------------
@@ -364,6 +409,10 @@ def _after(words: str) -> Callable[[str], str]:
 def _tensors(case: Case) -> dict[str, Tensor]:
     everything = {"output": case.output, "y": case.y, **case.facts, **case.fit}
     return {k: v for k, v in everything.items() if isinstance(v, Tensor)}
+
+
+def _learnt(built: Any) -> list[nn.Parameter]:
+    return [p for p in built.parameters() if p.requires_grad] if isinstance(built, nn.Module) else []
 
 
 def _state(module: nn.Module) -> dict[str, Tensor]:
@@ -425,7 +474,8 @@ def _trainable(component: Component) -> bool:
     supplied = NET_FACTS | rows | {"sample_weight", "prototypes", "head_weight", "head_bias"}
     classes = component.role in ("logits", "scores", "label_logits", "cosines", "thresholds", "hidden")
     fit = {f for f in component.needs if FACTS[f].scope == "fit"}
-    return (classes or component.role == "embeddings") and set(component.needs) - fit <= supplied
+    embeddings = component.role == "view_a" or (component.role == "embeddings" and "y" in component.facts)
+    return (classes or embeddings) and set(component.needs) - fit <= supplied
 
 
 CHECKS: dict[str, tuple[Callable[[Component], None], Callable[[Component], bool]]] = {

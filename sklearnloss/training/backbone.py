@@ -61,6 +61,8 @@ class Network(nn.Module):
         From features to the output; ``nn.Identity`` for a complete module.
     squeeze : bool, default=False
         Whether a complete module's single column becomes (n,).
+    embeds : bool, default=False
+        Whether the output is an embedding, and so what losses on features look at.
     module_from : dict, default=None
         What a user's class or factory could name; None if the backbone is the built-in perceptron.
     head_from : (int, int), default=None
@@ -74,6 +76,7 @@ class Network(nn.Module):
         *,
         complete: bool = False,
         squeeze: bool = False,
+        embeds: bool = False,
         module_from: dict[str, Any] | None = None,
         head_from: tuple[int, int] | None = None,
     ) -> None:
@@ -83,6 +86,7 @@ class Network(nn.Module):
         self.head = head
         self.complete = complete
         self.squeeze = squeeze
+        self.embeds = embeds
 
     def forward(self, X: Tensor, with_features: bool = False) -> Any:
         """Return the output, or (features, output); a hidden head is applied only in the first case."""
@@ -92,7 +96,9 @@ class Network(nn.Module):
         output = self.head(features)
         if self.squeeze and output.ndim == 2:
             output = output.squeeze(1)
-        return (features, output) if with_features else output
+        if not with_features:
+            return output
+        return (output, output) if self.embeds else (features, output)
 
     @property
     def dtype(self) -> torch.dtype:
@@ -137,6 +143,7 @@ def build_network(
     activation: str = "relu",
     dropout: float = 0.0,
     head: Callable[..., nn.Module] | None = None,
+    embeds: bool = False,
 ) -> Network:
     """Make the network of an estimator.
 
@@ -158,6 +165,8 @@ def build_network(
         Mean and scale of the columns, used by the built-in perceptron only.
     head : callable or None
         ``head(in_features, n_outputs) -> nn.Module`` instead of the role's own.
+    embeds : bool, default=False
+        Whether the output is an embedding.
 
     Raises
     ------
@@ -171,7 +180,7 @@ def build_network(
         if scaler is not None:
             mean, scale = (torch.as_tensor(part, dtype=dtype) for part in scaler)
             layers.insert(0, Standardize(mean, scale))
-        return _with_head(layers, head, role, width, n_outputs).to(dtype)
+        return _with_head(layers, head, role, width, n_outputs, embeds).to(dtype)
     made_with = {**facts, "n_outputs": n_outputs}
     backbone, complete = user_module(module, made_with)
     backbone = backbone.to(dtype)
@@ -184,13 +193,13 @@ def build_network(
                 f"{len(example)} rows, but returned {tuple(output.shape)}"
             )
         squeeze = role == "scores" and n_outputs == 1
-        return Network(backbone, nn.Identity(), complete=True, squeeze=squeeze, module_from=made_with)
+        return Network(backbone, nn.Identity(), complete=True, squeeze=squeeze, embeds=embeds, module_from=made_with)
     if output.ndim != 2:
         raise ModuleError(
             f"module {_name(module)} must return features of shape (n, h), got {tuple(output.shape)} for "
             f"{len(example)} rows; end it with nn.Flatten(), or name n_outputs to make it complete"
         )
-    return _with_head(backbone, head, role, output.shape[1], n_outputs, module_from=made_with).to(dtype)
+    return _with_head(backbone, head, role, output.shape[1], n_outputs, embeds, module_from=made_with).to(dtype)
 
 
 def _with_head(
@@ -199,11 +208,13 @@ def _with_head(
     role: str,
     width: int,
     n_outputs: int,
+    embeds: bool,
     module_from: dict[str, Any] | None = None,
 ) -> Network:
     if head is None:
-        return Network(backbone, make_head(role, width, n_outputs), module_from=module_from)
-    return Network(backbone, head(width, n_outputs), module_from=module_from, head_from=(width, n_outputs))
+        return Network(backbone, make_head(role, width, n_outputs), embeds=embeds, module_from=module_from)
+    made = head(width, n_outputs)
+    return Network(backbone, made, embeds=embeds, module_from=module_from, head_from=(width, n_outputs))
 
 
 def user_module(module: Any, facts: dict[str, Any]) -> tuple[nn.Module, bool]:

@@ -31,13 +31,18 @@ class Batches:
     sampler : callable
         ``sampler(y, *, batch_size, rng)`` -> iterator of index arrays.
     sampler_on : str, default="y"
-        What the sampler's first argument is: ``y``, ``X``, ``index`` or one of ``rows``.
+        What the sampler's first argument is: ``y``, ``X``, ``index``, ``embeddings`` or one of
+        ``rows``.
     batch_size : int
         Upper limit of a batch.
     seed : int
         Of both generators.
     sampler_facts : tuple of str, default=()
         Further ones that the sampler names.
+    sampler_refresh : int, default=1
+        Every how many epochs the embeddings are made anew for a sampler of ``embeddings``.
+    searcher : object or None
+        A miner that searches all rows: ``due(epoch)``, ``refresh(embeddings, y)``, ``companions(index, y, *, rng)``.
     drawn : array of int or None
         Rows to draw from; None is all. Rows of weight zero are left out here: a value, however wild, that is never
         computed can spoil no gradient.
@@ -66,6 +71,8 @@ class Batches:
         seed: int,
         sampler_on: str = "y",
         sampler_facts: tuple[str, ...] = (),
+        sampler_refresh: int = 1,
+        searcher: Any = None,
         drawn: np.ndarray | None = None,
         epoch: int = 0,
         mixup: Callable[..., Any] | None = None,
@@ -84,7 +91,10 @@ class Batches:
         self.rng = np.random.default_rng(seed)
         self.torch_rng = torch.Generator(device=device).manual_seed(seed)
         self.drawn = drawn
-        self.sampler_data = self._for_sampler(sampler_on)
+        self.sampler_refresh, self.searcher = sampler_refresh, searcher
+        self.sampler_looks = sampler_on == "embeddings"
+        self.embeddings: Tensor | None = None  # (N, d), of the rows that are drawn from
+        self.sampler_data = None if self.sampler_looks else self._for_sampler(sampler_on)
         self.sampler_facts = {name: self._for_sampler(name) for name in sampler_facts if name != "epoch"}
         self.sampler_counts = "epoch" in sampler_facts
         self.last_rows: list[Tensor] = []
@@ -102,10 +112,25 @@ class Batches:
     def __len__(self) -> int:
         return int(self.X.shape[0])
 
+    def look_around(self, embed: Callable[[Any], Tensor]) -> None:
+        """Before an epoch, give samplers and miners that look at all embeddings those of now, if it is time."""
+        due = self.sampler_looks and (self.embeddings is None or self.epoch % self.sampler_refresh == 0)
+        searching = self.searcher is not None and self.searcher.due(self.epoch)
+        if not due and not searching:
+            return
+        now = embed(self.X)
+        now = now if self.drawn is None else now[torch.as_tensor(self.drawn)]
+        if due:
+            self.embeddings = now
+        if searching:
+            y = self.y.cpu() if self.drawn is None else self.y.cpu()[torch.as_tensor(self.drawn)]
+            self.searcher.refresh(now, y)
+
     def __iter__(self) -> Iterator[Batch]:
         self.last_rows = []
         facts = self.sampler_facts | ({"epoch": self.epoch} if self.sampler_counts else {})
-        batches = self.sampler(self.sampler_data, batch_size=self.batch_size, rng=self.rng, **facts)
+        data = self.embeddings.numpy() if self.sampler_looks and self.embeddings is not None else self.sampler_data
+        batches = self.sampler(data, batch_size=self.batch_size, rng=self.rng, **facts)
         self.epoch += 1
         numbers = (rows if self.drawn is None else self.drawn[rows] for rows in batches if len(rows))
         for index, X in self._resident(numbers) if isinstance(self.X, Tensor) else self._streamed(numbers):
@@ -134,6 +159,8 @@ class Batches:
         batch: Batch = {name: values.index_select(0, index) for name, values in self.rows.items()}
         batch["X"], batch["y"] = X, self.y.index_select(0, index)
         batch["index"], batch["rng"] = index, self.torch_rng
+        if self.searcher is not None:
+            batch |= self._companions(index, batch["y"])
         if self.views:
             batch = self._two_views(batch)
         if self.mixup is not None:
@@ -141,6 +168,21 @@ class Batches:
             X, y_a, y_b, lam = self.mixup(batch["X"], batch["y"], rng=self.torch_rng, **named)
             batch |= {"X": X, "y": y_a, "y_b": y_b, "lam": lam}
         return batch
+
+    def _companions(self, index: Tensor, y: Tensor) -> Batch:
+        """Return the rows that a miner found for each row of the batch, (n, q, ...), if it has looked already."""
+        places = index.cpu()
+        if self.drawn is not None:
+            places = torch.searchsorted(torch.as_tensor(self.drawn), places)
+        found = self.searcher.companions(places, y.cpu(), rng=self.torch_rng)
+        if found is None:
+            return {}
+        rows = found if self.drawn is None else torch.as_tensor(self.drawn)[found]
+        if isinstance(self.X, Tensor):
+            X = self.X.index_select(0, rows.flatten().to(self.device))
+        else:
+            X = as_tensor(self.X[rows.flatten().numpy()], self.dtype, self.device)
+        return {"companions": X.reshape(*rows.shape, *X.shape[1:])}
 
     def _two_views(self, batch: Batch) -> Batch:
         """Return twice as many rows: the first view of each, then the second; one module call serves both."""

@@ -30,6 +30,7 @@ def blueprint(network: Network) -> dict[str, Any]:
         "head_from": None if network.head_from is None else list(network.head_from),
         "complete": network.complete,
         "squeeze": network.squeeze,
+        "embeds": network.embeds,
     }
 
 
@@ -63,7 +64,7 @@ def build(
     else:
         last = _layer(*plan["head"]) if plan["head_from"] is None else head(*plan["head_from"])
     head_from = None if plan["head_from"] is None else tuple(plan["head_from"])
-    kept = {name: plan[name] for name in ("complete", "squeeze", "module_from")}
+    kept = {name: plan[name] for name in ("complete", "squeeze", "embeds", "module_from")}
     network = Network(backbone, last, head_from=head_from, **kept).to(dtype)
     check_weights(network, weights, "the network" if plan["module_from"] is None else "the module")
     for name, own in (("backbone", plan["module_from"]), ("head", head_from)):

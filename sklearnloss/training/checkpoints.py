@@ -115,6 +115,8 @@ def running_state(encode: Encoder, net: LossNet, batches: Batches, device: str) 
             "epoch": batches.epoch,
             "sampler": object_state(encode, batches.sampler, "sampler"),
             "mixup": object_state(encode, batches.mixup, "mixup"),
+            "embeddings": encode.encode(batches.embeddings, "batches.embeddings"),
+            "searcher": object_state(encode, batches.searcher, "miner"),
             "views": [object_state(encode, view, f"view.{number}") for number, view in enumerate(batches.views)],
         },
         "net": net_state(encode, net),
@@ -130,6 +132,8 @@ def load_running(running: Mapping[str, Any], decode: Decoder, net: LossNet, batc
     batches.epoch = kept["epoch"]
     load_object(batches.sampler, kept["sampler"], decode)
     load_object(batches.mixup, kept["mixup"], decode)
+    batches.embeddings = decode.decode(kept["embeddings"])
+    load_object(batches.searcher, kept["searcher"], decode)
     for view, state in zip(batches.views, kept["views"], strict=True):
         load_object(view, state, decode)
     load_net(net, running["net"], decode)

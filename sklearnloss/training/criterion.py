@@ -9,6 +9,7 @@ from torch import Tensor, nn
 from sklearnloss.exceptions import MissingFactError, TaskError, TrainingError
 from sklearnloss.facts import FACTS, ROLES
 from sklearnloss.spec import Choice
+from sklearnloss.training.mining import Mining
 
 __all__ = ["Criterion", "Facts", "Term", "binary_target", "missing_fact"]
 
@@ -224,6 +225,8 @@ class Term(nn.Module):
             values = values.float()
         if self.unit == "batch":
             return values
+        if not values.numel():  # no triplet, no bag
+            return values.sum()
         if values.ndim == 2 and self.unit != "pair":
             values = values.mean(1)
         weights = self._unit_weights(facts)
@@ -297,6 +300,8 @@ class Criterion(nn.Module):
     ----------
     terms : list of Term
         At least one; the first gives link and role.
+    mining : Mining or None, default=None
+        What finds the pairs of a batch, for losses on embeddings.
 
     Attributes
     ----------
@@ -304,10 +309,14 @@ class Criterion(nn.Module):
         The terms' values at the last call, before their ``coef``.
     """
 
-    def __init__(self, terms: list[Term]) -> None:
+    def __init__(self, terms: list[Term], mining: Mining | None = None) -> None:
         super().__init__()
         self.terms: Sequence[Term] = nn.ModuleList(terms)  # type: ignore[assignment]
         self.names = frozenset().union(*(term.names for term in terms))
+        self.mining = mining
+        if mining is not None:
+            mining.takes = self.names
+            self.names |= mining.names
         self.parts: dict[str, Tensor] = {}
 
     def forward(self, output: Tensor, facts: Facts) -> Tensor:
@@ -334,9 +343,13 @@ class Criterion(nn.Module):
         """Go on with the state of an earlier fit, term by term, where a term is the same."""
         for name in self.by_name.keys() & other.by_name.keys():
             self.by_name[name].take_state(other.by_name[name])
+        if self.mining is not None:
+            self.mining.take_state(other.mining)
 
     def split(self, output: Tensor, facts: Facts) -> dict[str, Tensor]:
         """Return the terms by name, before their ``coef``."""
+        if self.mining is not None:
+            facts = facts | self.mining(facts["features"], facts)
         return {term.name: term.forward(output, facts) for term in self.terms}
 
     def __getstate__(self) -> dict[str, Any]:

@@ -206,12 +206,19 @@ class LossNet(NeuralNet):  # type: ignore[misc]
         """Return the head's output and the batch with the facts that only a pass gives."""
         facts = batch
         names = self.criterion_.names
+        n, X = len(batch["X"]), batch["X"]
+        companions = batch.get("companions")  # rows that a miner found for each row, in the same pass
+        if companions is not None:
+            X = torch.cat([X, companions.flatten(0, 1)])
         with self._autocast():
             if "features" in names:
-                features, output = self.module_(batch["X"], with_features=True)
-                facts = {**facts, "features": features.float() if self.autocast else features}
+                features, output = self.module_(X, with_features=True)
+                features = features.float() if self.autocast else features
+                facts = {**facts, "features": features[:n]}
+                if companions is not None:
+                    facts["companions"], output = features[n:].unflatten(0, companions.shape[:2]), output[:n]
             else:
-                output = self.module_(batch["X"])
+                output = self.module_(X)
         if not names.isdisjoint(HEAD_FACTS):
             facts = {**facts, **self.module_.head_facts}
         if "module" in names:
@@ -332,6 +339,7 @@ class LossNet(NeuralNet):  # type: ignore[misc]
             if watcher is not None:
                 watcher.before_epoch(self)
             self.notify("on_epoch_begin", dataset_train=X, dataset_valid=None)
+            X.look_around(self.embed)
             self.run_single_epoch(X, training=True, prefix="train", step_fn=self.train_step)
             self.epoch_ += 1
             if hasattr(self.mode, "epoch"):
@@ -450,6 +458,14 @@ class LossNet(NeuralNet):  # type: ignore[misc]
             whole[rows] = part
         assert whole is not None, "X has at least one row"
         return whole
+
+    def embed(self, X: Any) -> Tensor:
+        """Return the network's output for all rows, on the CPU."""
+        if not isinstance(X, Tensor):
+            return torch.from_numpy(self.map_output(X, Tensor.numpy))
+        self._set_training(False)
+        with torch.no_grad(), self._autocast():
+            return torch.cat([self.module_(part).float().cpu() for part in torch.split(X, 4096)])
 
     def _output_chunks(self, X: Any) -> Iterator[tuple[slice, Tensor]]:
         dtype = self.dtype

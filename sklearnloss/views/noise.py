@@ -11,7 +11,13 @@ from sklearnloss.typing import Generator
 
 
 @view("noise")
-def noise(X: Tensor, *, rng: Generator, sigma: Annotated[NonNegative, Search(0.01, 1, log=True)] = 0.1) -> Tensor:
+def noise(
+    X: Tensor,
+    *,
+    rng: Generator,
+    x_scale: Tensor | None = None,
+    sigma: Annotated[NonNegative, Search(0.01, 1, log=True)] = 0.1,
+) -> Tensor:
     r"""Rows that differ a little in every column should mean the same.
 
     Parameters
@@ -20,8 +26,10 @@ def noise(X: Tensor, *, rng: Generator, sigma: Annotated[NonNegative, Search(0.0
         Rows of a batch.
     rng : torch.Generator
         Source of the noise.
+    x_scale : Tensor of shape (d,), default=None
+        Standard deviation of each column.
     sigma : float in [0, inf), default=0.1
-        Standard deviation of the noise, in the units of X: meant for columns of similar scale.
+        Standard deviation of the noise, in that of each column, or in the units of X where it is not known.
 
     Returns
     -------
@@ -30,7 +38,7 @@ def noise(X: Tensor, *, rng: Generator, sigma: Annotated[NonNegative, Search(0.0
 
     Notes
     -----
-    .. math:: \tilde x = x + \sigma e, \qquad e \sim N(0, I)
+    .. math:: \tilde x_j = x_j + \sigma s_j e_j, \qquad e_j \sim N(0, 1)
 
     References
     ----------
@@ -41,4 +49,5 @@ def noise(X: Tensor, *, rng: Generator, sigma: Annotated[NonNegative, Search(0.0
     >>> noise(torch.zeros(1, 3), rng=torch.Generator().manual_seed(0)).shape
     torch.Size([1, 3])
     """
-    return X + sigma * torch.randn(X.shape, generator=rng, dtype=X.dtype, device=X.device)
+    drawn = torch.randn(X.shape, generator=rng, dtype=X.dtype, device=X.device)
+    return X + sigma * (drawn if x_scale is None else drawn * x_scale)

@@ -8,12 +8,6 @@ from sklearnloss import LossClassifier
 
 
 @pytest.fixture
-def blobs():
-    """Three well separated classes, 90 rows of 4 columns in float64."""
-    return make_blobs(90, n_features=4, centers=3, cluster_std=1.0, random_state=0)
-
-
-@pytest.fixture
 def two_blobs():
     """Two well separated classes, 80 rows of 3 columns in float64."""
     return make_blobs(80, n_features=3, centers=2, cluster_std=1.5, random_state=1)

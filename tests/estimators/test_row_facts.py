@@ -167,7 +167,7 @@ def test_a_wish_that_comes_with_a_later_call_is_used_from_then_on(quick, taught)
 def test_an_unknown_name_is_a_type_error_with_the_nearest_name(quick, blobs):
     X, y = blobs
     wanted = (
-        r"^LossClassifier.fit: unknown argument 'teachr'; did you mean 'teacher'\?; row facts are annotator, domain"
+        r"^LossClassifier.fit: unknown argument 'teachr'; did you mean 'teacher'\?; row facts are annotator, distances"
     )
     with pytest.raises(TypeError, match=wanted) as caught:
         quick().fit(X, y, teachr=np.eye(3)[y])

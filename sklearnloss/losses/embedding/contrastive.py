@@ -1,12 +1,12 @@
 """Contrastive loss."""
 
 import torch
-from torch import Tensor
 
 from sklearnloss.component import loss
 from sklearnloss.constraints import NonNegative
+from sklearnloss.functional.hinges import pull_and_push
 from sklearnloss.functional.mixed import mixed_distances
-from sklearnloss.functional.pairs import Block, Distance, Mined, Mixed, Rule, per_anchor
+from sklearnloss.functional.pairs import Distance, Mined, Mixed
 from sklearnloss.typing import Embeddings, Labels, PerAnchor
 
 
@@ -64,29 +64,14 @@ def contrastive(
 
     Examples
     --------
+    >>> import torch
     >>> embeddings = torch.tensor([[1.0, 0.0], [0.0, 1.0], [0.8, 0.6]])
     >>> contrastive(embeddings, torch.tensor([0, 0, 1]))
     tensor([2.3970, 2.2005, 0.3548])
     """
-
-    def value(block: Block) -> tuple[Tensor, Tensor]:
-        pull = (block.positives(pos_margin) - pos_margin).clamp_min(0)  # (b, m)
-        push = (neg_margin - block.negatives(neg_margin)).clamp_min(0)  # (b, n)
-        totals = torch.stack([pull.sum(1), push.sum(1)], dim=1)
-        return totals, torch.stack([(pull > 0).sum(1), (push > 0).sum(1)], dim=1)
-
-    def slope(block: Block) -> tuple[Tensor, Tensor, list[Tensor]]:
-        pull = (block.positives(pos_margin) - pos_margin).clamp_min_(0)
-        push = block.negatives_(neg_margin).neg_().add_(neg_margin).clamp_min_(0)
-        totals = torch.stack([pull.sum(1), push.sum(1)], dim=1)
-        pushed = push.sign()
-        counts = torch.stack([(pull > 0).sum(1), pushed.sum(1)], dim=1)
-        return totals, counts, [block.add_to_partners_(push.zero_(), pull.sign()), pushed.neg_()]
-
-    totals, counts = per_anchor(
-        Rule(value, slope, parts=2), embeddings, y, compare=distance or "euclidean", pairs=pairs
+    clean = pull_and_push(
+        embeddings, y, pos_margin=pos_margin, neg_margin=neg_margin, compare=distance or "euclidean", pairs=pairs
     )
-    clean = (totals * (len(y) / counts.sum(0).clamp(min=1))).sum(1)
     if mixed is None:
         return clean
     near = mixed_distances(embeddings, mixed, distance)  # (n, s)

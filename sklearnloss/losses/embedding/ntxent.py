@@ -7,6 +7,7 @@ from torch import Tensor
 
 from sklearnloss.component import loss
 from sklearnloss.constraints import Positive, Search
+from sklearnloss.functional.numerics import softplus
 from sklearnloss.functional.pairs import Block, Mined, Rule, per_anchor, softmax_
 from sklearnloss.typing import Embeddings, Labels, PerAnchor
 
@@ -68,7 +69,7 @@ def ntxent(
         against = block.n_negatives > 0  # (b,)
         rivals = torch.where(against[:, None], block.negatives(-torch.inf), 0.0).logsumexp(1)  # (b,)
         counted = block.is_positive & against[:, None]
-        terms = torch.where(counted, _softplus(rivals[:, None] - block.positives(0.0)), 0.0)  # (b, m)
+        terms = torch.where(counted, softplus(rivals[:, None] - block.positives(0.0)), 0.0)  # (b, m)
         return terms.sum(1), block.n_positives
 
     def slope(block: Block) -> tuple[Tensor, Tensor, list[Tensor]]:
@@ -77,11 +78,7 @@ def ntxent(
         gap = softmax_(shares)[:, None] - positives
         missed = gap.sigmoid()  # (b, m) what the softmax of a positive lacks to one
         shares.mul_(missed.sum(1, keepdim=True))
-        totals = _softplus(gap).sum(1)
+        totals = softplus(gap).sum(1)
         return totals, block.n_positives, [block.add_to_partners_(shares, -missed)]
 
     return per_anchor(Rule(value, slope, scale=1 / tau), embeddings, y, pairs=pairs)
-
-
-def _softplus(x: Tensor) -> Tensor:
-    return torch.logaddexp(x, torch.zeros_like(x))  # torch's own is x from 20 on

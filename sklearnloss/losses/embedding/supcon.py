@@ -73,6 +73,6 @@ def supcon(
         shares = block.others_(-torch.inf)  # (b, n)
         values = torch.where(count > 0, softmax_(shares) - mean, 0.0)
         shares.mul_((count > 0)[:, None])
-        return values, count > 0, [block.add_to_partners_(shares, -1 / count[:, None])]
+        return values, count > 0, [block.add_to_partners_(shares, -1 / count[:, None].to(shares.dtype))]
 
     return per_anchor(Rule(value, slope, scale=1 / tau), embeddings, y, pairs=pairs)

@@ -23,7 +23,7 @@ def random_batch(labels=(0, 0, 0, 1, 1, 2, 2), seed=0):
     return torch.randn(len(labels), 4, dtype=torch.float64, generator=generator), torch.tensor(labels)
 
 
-def naive(embeddings, y, alpha, beta, lam):
+def naive(embeddings, y, alpha, beta, lam, kept=None):
     totals, valid = [], []
     for i in range(len(y)):
         pull = push = 0.0
@@ -33,8 +33,10 @@ def naive(embeddings, y, alpha, beta, lam):
                 continue
             a, b = embeddings[i].tolist(), embeddings[j].tolist()
             s = sum(p * q for p, q in zip(a, b, strict=True)) / (math.hypot(*a) * math.hypot(*b))
+            positives += int(y[i] == y[j])
+            if kept is not None and not kept[i, j]:
+                continue
             if y[i] == y[j]:
-                positives += 1
                 pull += math.exp(-alpha * (s - lam))
             else:
                 push += math.exp(beta * (s - lam))
@@ -144,4 +146,35 @@ def test_gradients_agree_with_differences():
     embeddings, y = random_batch(labels=(0, 0, 0, 1, 1, 2))
     assert torch.autograd.gradcheck(
         lambda e: multi_similarity(e, y, alpha=2.0, beta=10.0, lam=0.5)[0], embeddings.requires_grad_()
+    )
+
+
+# pytorch-metric-learning 2.9.0, MultiSimilarityLoss(alpha=2, beta=50, base=0.5); every anchor has a positive
+@pytest.mark.parametrize(
+    ("sizes", "expected"),
+    [
+        ((4, 4, 4, 4), (1.45932830112, 0.0192966868165, 0.27160845983)),
+        ((5, 2, 3), (1.24008094087, -0.127853179416, 0.47883121463)),
+    ],
+)
+def test_agrees_with_the_peer(sizes, expected, measured):
+    found = measured(multi_similarity, sizes, lam=0.5)
+    assert_close(found, torch.tensor(expected, dtype=torch.float64), rtol=1e-10, atol=0)
+
+
+def test_keeps_the_pairs_of_a_miner_and_counts_anchors_left_without_any(coins, keeping):
+    embeddings, y = random_batch()
+    mask = coins(7, 7)
+    mask[0] = False
+    totals, valid = multi_similarity(embeddings, y, lam=0.5, pairs=keeping(mask))
+    assert_close((totals, valid), naive(embeddings, y, 2.0, 50.0, 0.5, mask))
+    assert totals[0] == 0
+    assert valid[0] == 1
+
+
+@pytest.mark.parametrize("sizes", [(3, 3), (4, 2, 1)])
+def test_has_second_derivatives(sizes, waves):
+    embeddings, y = waves(*sizes, d=3)
+    assert torch.autograd.gradgradcheck(
+        lambda e: multi_similarity(e, y, beta=10.0, lam=0.5)[0], embeddings.requires_grad_()
     )

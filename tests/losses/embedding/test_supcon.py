@@ -15,13 +15,14 @@ def batch(n=12, d=5, classes=3, seed=0):
     return 3 * torch.randn(n, d, generator=generator, dtype=torch.float64), torch.arange(n) % classes
 
 
-def naive(embeddings, y, tau):
+def naive(embeddings, y, tau, kept=None):
     unit, n = F.normalize(embeddings, dim=1), len(y)
     values = []
     for i in range(n):
         cosines = [float(unit[i] @ unit[j]) / tau for j in range(n)]
-        total = math.log(sum(math.exp(cosines[k]) for k in range(n) if k != i))
-        terms = [total - cosines[j] for j in range(n) if j != i and y[j] == y[i]]
+        chosen = [j for j in range(n) if j != i and (kept is None or kept[i, j])]
+        total = math.log(sum(math.exp(cosines[k]) for k in chosen)) if chosen else 0.0
+        terms = [total - cosines[j] for j in chosen if y[j] == y[i]]
         values.append(sum(terms) / len(terms) if terms else 0.0)
     return torch.tensor(values, dtype=embeddings.dtype)
 
@@ -82,6 +83,34 @@ def test_is_finite_for_zero_wild_and_equal_embeddings(dtype):
 def test_has_the_gradient_of_its_value():
     embeddings, y = batch(7, 3)
     assert torch.autograd.gradcheck(lambda e: supcon(e, y)[0], embeddings.requires_grad_())
+
+
+# pytorch-metric-learning 2.9.0, SupConLoss(temperature=0.1)
+@pytest.mark.parametrize(
+    ("sizes", "expected"),
+    [
+        ((4, 4, 4, 4), (8.07484038595, 0.437271128848, 2.300561814)),
+        ((5, 2, 3), (6.45385575118, 0.327263596484, 5.1376342685)),
+    ],
+)
+def test_agrees_with_the_peer(sizes, expected, measured):
+    found = measured(supcon, sizes, tau=0.1)
+    assert_close(found, torch.tensor(expected, dtype=torch.float64), rtol=1e-10, atol=0)
+
+
+def test_keeps_the_pairs_of_a_miner(coins, keeping):
+    embeddings, y = batch()
+    mask = coins(12, 12)
+    values, valid = supcon(embeddings, y, pairs=keeping(mask))
+    assert_close(values, naive(embeddings, y, 0.1, mask))
+    positives = (y[:, None] == y) & ~torch.eye(12, dtype=torch.bool)
+    assert_close(valid, (positives & mask).any(1).double())
+
+
+@pytest.mark.parametrize("sizes", [(3, 3), (4, 2, 1)])
+def test_has_second_derivatives(sizes, waves):
+    embeddings, y = waves(*sizes, d=3)
+    assert torch.autograd.gradgradcheck(lambda e: supcon(e, y)[0], embeddings.requires_grad_())
 
 
 def test_takes_the_temperature_as_a_tensor():

@@ -1,0 +1,51 @@
+"""Rows of unit length and Euclidean distances that stay finite, value and gradient, where they are not smooth."""
+
+import torch
+from torch import Tensor
+
+__all__ = ["distances", "squared_distances", "unit_rows"]
+
+
+def unit_rows(x: Tensor) -> Tensor:
+    """Return the rows (n, d) divided by their length; a row of zeros stays as it is, and has no gradient.
+
+    Dividing by a small number instead would multiply the gradient of such a row by 1e12.
+
+    Examples
+    --------
+    >>> unit_rows(torch.tensor([[3.0, 4.0], [0.0, 0.0]]))
+    tensor([[0.6000, 0.8000],
+            [0.0000, 0.0000]])
+    """
+    length = torch.linalg.vector_norm(x, dim=1, keepdim=True)  # (n, 1)
+    return torch.where(length > 0, x / length.clamp(min=torch.finfo(x.dtype).tiny), 0.0)
+
+
+def squared_distances(a: Tensor, b: Tensor) -> Tensor:
+    """Return squared Euclidean distances (n, m) between rows (n, d) and (m, d), by one product of matrices.
+
+    They are computed in float32 at least, whatever autocast says: differences of squares lose digits.
+
+    Examples
+    --------
+    >>> squared_distances(torch.tensor([[0.0, 0.0]]), torch.tensor([[3.0, 4.0], [0.0, 1.0]]))
+    tensor([[25.,  1.]])
+    """
+    dtype = torch.promote_types(torch.promote_types(a.dtype, b.dtype), torch.float32)
+    with torch.autocast(a.device.type, enabled=False):
+        a, b = a.to(dtype), b.to(dtype)
+        centre = b.detach().mean(dim=0)  # distances do not see it, and squares grow less without it
+        a, b = a - centre, b - centre
+        sides = a.square().sum(1)[:, None] + b.square().sum(1)  # (n, m)
+        return (sides - 2 * a @ b.T).clamp(min=0)
+
+
+def distances(a: Tensor, b: Tensor) -> Tensor:
+    """Return Euclidean distances (n, m) between rows; not below 1e-6, where there is no gradient.
+
+    Examples
+    --------
+    >>> distances(torch.tensor([[0.0, 0.0]]), torch.tensor([[3.0, 4.0]]))
+    tensor([[5.]])
+    """
+    return squared_distances(a, b).clamp(min=1e-12).sqrt()
