@@ -2,26 +2,14 @@
 
 from collections.abc import Callable
 from typing import Any
-from weakref import WeakKeyDictionary
 
 import torch
 from torch import Tensor
 from torch.nn.functional import normalize
 
-from sklearnloss.functional.pairs import Batch, Block, Compare, Extra, Kept, Mined, Rule, Window, per_anchor
+from sklearnloss.functional.pairs import Block, Compare, Extra, Kept, Mined, Rule, Window, per_anchor
 
-__all__ = [
-    "as_pairs",
-    "at_farthest",
-    "at_nearest",
-    "mine",
-    "of_negatives",
-    "of_positives",
-    "same_draws",
-    "unit_columns",
-]
-
-_states: WeakKeyDictionary[Batch, dict[int, Tensor]] = WeakKeyDictionary()  # of generators, where each block began
+__all__ = ["as_pairs", "at_farthest", "at_nearest", "mine", "of_negatives", "of_positives", "unit_columns"]
 
 
 def of_positives(block: Block, values: Tensor, fill: float) -> Tensor:
@@ -68,29 +56,6 @@ def unit_columns(block: Block) -> tuple[Tensor, Tensor | None]:
     _, columns, negatives = block.batch.tensors
     further = None if negatives is None else normalize(negatives[block.rows].detach(), dim=2)
     return normalize(columns.detach(), dim=1), further
-
-
-def same_draws(block: Block, rng: torch.Generator) -> torch.Generator:
-    """Return a generator that draws for a block what it drew when the block was first looked at.
-
-    Some losses walk over the blocks of a batch a second time, for their gradients; a miner that drew anew would give
-    the gradient of other pairs than those of the value.
-
-    Parameters
-    ----------
-    block : Block
-        What is mined.
-    rng : torch.Generator
-        Source of the draws; it moves on at the first look only.
-    """
-    states = _states.setdefault(block.batch, {})
-    state = states.get(block.rows.start)
-    if state is None:
-        states[block.rows.start] = rng.get_state()
-        return rng
-    again = torch.Generator(device=rng.device)
-    again.set_state(state)
-    return again
 
 
 def mine(
