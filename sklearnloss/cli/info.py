@@ -1,5 +1,6 @@
 """``sklearnloss info``."""
 
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -10,6 +11,12 @@ if TYPE_CHECKING:
     from sklearnloss.component import Component, Parameter
 
 __all__ = ["info"]
+
+MINED = {  # what a miner of blocks returns
+    "pair": "which pairs are kept",
+    "window": "how much farther than the positive a negative may be",
+    "triplet": "which negatives are kept for each positive",
+}
 
 
 def info(
@@ -42,7 +49,7 @@ def _print(component: "Component") -> None:
     print_fields(_fields(component))
     sections = {
         "parameters": [_parameter(p) for p in component.parameters],
-        "takes": [(name, _about(name)) for name in component.data if KINDS[component.kind].facts],
+        "takes": [(name, _data(component, name)) for name in component.data if KINDS[component.kind].facts],
         "needs": [(name, _about(name)) for name in (*component.fit_needs, *component.needs)],
         "wishes": [(name, _about(name)) for name in component.wishes],
         "references": [(f"[{i}]", text) for i, text in enumerate(component.references, 1)],
@@ -58,14 +65,14 @@ def _print(component: "Component") -> None:
 
 
 def _fields(component: "Component") -> list[tuple[str, str]]:
-    from sklearnloss.facts import ROLES, UNITS
+    from sklearnloss.facts import ROLES
 
     role = ROLES.get(component.role) if component.kind == "loss" else None
     return [
         ("aliases", ", ".join(component.aliases)),
         ("task", component.task),
         ("role", f"{role.name} {role.shape}, {_head(role.head)}" if role else ""),
-        ("unit", f"{component.unit}: {UNITS.get(component.unit, '')}" if component.unit else ""),
+        ("unit", _unit(component)),
         *_prediction(component),
         ("sampler", f"{component.sampler}, unless you choose one" if component.sampler else ""),
         ("classes", "must have an order: numbers, or class_order=" if component.ordered else ""),
@@ -75,6 +82,15 @@ def _fields(component: "Component") -> list[tuple[str, str]]:
         ("value", "" if component.monitor else "says nothing about progress"),
         ("formula", component.status),
     ]
+
+
+def _unit(component: "Component") -> str:
+    from sklearnloss.facts import UNITS
+
+    units: Mapping[str, str] = MINED if component.kind == "miner" else UNITS
+    if not component.unit or (component.kind == "miner" and component.role != "block"):
+        return ""
+    return f"{component.unit}: {units.get(component.unit, '')}"
 
 
 def _head(head: str) -> str:
@@ -103,6 +119,17 @@ def _parameter(parameter: "Parameter") -> tuple[str, str]:
     if search is not None:
         words += f"; search {search.low:g} to {search.high:g}{', log scale' if search.log else ''}"
     return f"{parameter.name} = {parameter.default!r}", f"{words}\n{plain(parameter.about)}"
+
+
+def _data(component: "Component", name: str) -> str:
+    """Return what a positional argument is; the same name may be a fact of another kind."""
+    from sklearnloss.facts import ROLES
+
+    if component.kind == "miner" and name == "block":
+        return "some rows of the batch, compared with every other"
+    if name == "embeddings" and component.kind != "strategy":
+        return f"{ROLES[name].shape} {ROLES[name].about}"
+    return _about(name)
 
 
 def _about(name: str) -> str:

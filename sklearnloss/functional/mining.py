@@ -2,26 +2,14 @@
 
 from collections.abc import Callable
 from typing import Any
-from weakref import WeakKeyDictionary
 
 import torch
 from torch import Tensor
 from torch.nn.functional import normalize
 
-from sklearnloss.functional.pairs import Batch, Block, Compare, Extra, Kept, Mined, Rule, Window, per_anchor
+from sklearnloss.functional.pairs import Block, Compare, Extra, Kept, Mined, Rule, Window, per_anchor
 
-__all__ = [
-    "as_pairs",
-    "at_farthest",
-    "at_nearest",
-    "mine",
-    "of_negatives",
-    "of_positives",
-    "same_draws",
-    "unit_columns",
-]
-
-_states: WeakKeyDictionary[Batch, dict[int, Tensor]] = WeakKeyDictionary()  # of generators, where each block began
+__all__ = ["as_pairs", "at_farthest", "at_nearest", "mine", "of_negatives", "of_positives", "unit_columns"]
 
 
 def of_positives(block: Block, values: Tensor, fill: float) -> Tensor:
@@ -35,18 +23,15 @@ def of_negatives(block: Block, values: Tensor, fill: float) -> Tensor:
 
 
 def at_farthest(values: Tensor) -> Tensor:
-    """Return a mask of the largest finite value of each row, the first of equal ones; rows without one have none."""
-    finite = values.isfinite()
-    return _only(values.masked_fill(~finite, -torch.inf).argmax(1), finite)
+    """Return a mask of the largest value of each row, the first of equal ones; of rows of ``-inf`` there is none."""
+    top, place = values.max(1, keepdim=True)
+    return torch.zeros_like(values, dtype=torch.bool).scatter_(1, place, top > -torch.inf)
 
 
 def at_nearest(values: Tensor) -> Tensor:
-    """Return a mask of the smallest finite value of each row, the first of equal ones; rows without one have none."""
-    return at_farthest(-values)
-
-
-def _only(place: Tensor, exists: Tensor) -> Tensor:
-    return torch.zeros_like(exists).scatter_(1, place[:, None], True) & exists
+    """Return a mask of the smallest value of each row, the first of equal ones; of rows of ``inf`` there is none."""
+    least, place = values.min(1, keepdim=True)
+    return torch.zeros_like(values, dtype=torch.bool).scatter_(1, place, least < torch.inf)
 
 
 def as_pairs(block: Block, positive: Tensor, negative: Tensor) -> Tensor:
@@ -60,8 +45,9 @@ def as_pairs(block: Block, positive: Tensor, negative: Tensor) -> Tensor:
     >>> mine(only_positives, embeddings, torch.tensor([0, 0, 1])).int().tolist()
     [[0, 1, 0], [1, 0, 0], [0, 0, 0]]
     """
-    # padding repeats a partner, so that positives are added and not written
-    return block.add_to_partners_((negative & block.is_negative).to(torch.int32), positive.to(torch.int32)) > 0
+    chosen = (negative & block.is_negative).view(torch.uint8)
+    # padding repeats a partner, so that positives are added and not written; no sum is above 1
+    return block.add_to_partners_(chosen, positive.view(torch.uint8)).view(torch.bool)
 
 
 def unit_columns(block: Block) -> tuple[Tensor, Tensor | None]:
@@ -70,29 +56,6 @@ def unit_columns(block: Block) -> tuple[Tensor, Tensor | None]:
     _, columns, negatives = block.batch.tensors
     further = None if negatives is None else normalize(negatives[block.rows].detach(), dim=2)
     return normalize(columns.detach(), dim=1), further
-
-
-def same_draws(block: Block, rng: torch.Generator) -> torch.Generator:
-    """Return a generator that draws for a block what it drew when the block was first looked at.
-
-    Some losses walk over the blocks of a batch a second time, for their gradients; a miner that drew anew would give
-    the gradient of other pairs than those of the value.
-
-    Parameters
-    ----------
-    block : Block
-        What is mined.
-    rng : torch.Generator
-        Source of the draws; it moves on at the first look only.
-    """
-    states = _states.setdefault(block.batch, {})
-    state = states.get(block.rows.start)
-    if state is None:
-        states[block.rows.start] = rng.get_state()
-        return rng
-    again = torch.Generator(device=rng.device)
-    again.set_state(state)
-    return again
 
 
 def mine(

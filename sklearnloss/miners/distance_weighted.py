@@ -7,7 +7,7 @@ from torch import Tensor
 
 from sklearnloss.component import miner
 from sklearnloss.constraints import Positive
-from sklearnloss.functional.mining import of_negatives, same_draws, unit_columns
+from sklearnloss.functional.mining import of_negatives, unit_columns
 from sklearnloss.functional.pairs import Block
 from sklearnloss.typing import Generator
 
@@ -69,7 +69,7 @@ def distance_weighted(
     exists = weights.isfinite().any(1, keepdim=True)  # (b, 1)
     shares = torch.where(exists, weights, 0.0).softmax(1)
     m = block.partners.shape[1]
-    drawn = torch.multinomial(shares, m, replacement=True, generator=same_draws(block, rng))  # (b, m)
+    drawn = torch.multinomial(shares, m, replacement=True, generator=rng)  # (b, m)
     kept = torch.zeros(*drawn.shape, shares.shape[1], dtype=torch.bool, device=shares.device)
     return kept.scatter_(2, drawn[:, :, None], True) & exists[:, :, None]
 

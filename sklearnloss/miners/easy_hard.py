@@ -7,7 +7,7 @@ from torch import Tensor
 
 from sklearnloss.component import miner
 from sklearnloss.exceptions import ParameterError
-from sklearnloss.functional.mining import as_pairs, at_farthest, at_nearest, of_negatives, of_positives
+from sklearnloss.functional.mining import as_pairs, at_farthest, at_nearest
 from sklearnloss.functional.pairs import Block
 
 Choice = Literal["easy", "hard", "semihard", "all"]
@@ -59,34 +59,39 @@ def easy_hard(block: Block, *, positive: Choice = "easy", negative: Choice = "se
             f"miner 'easy_hard': a 'semihard' side is measured by the one pair of the other, which must be 'easy' or "
             f"'hard', got positive={positive!r}, negative={negative!r}"
         )
-    near = of_positives(block, block.distances, torch.nan)  # (b, m)
-    far = of_negatives(block, block.distances, torch.nan)  # (b, n)
+    distances = block.distances
+    near = distances.gather(1, block.partners)  # (b, m)
+    are_positive, are_negative = block.is_positive, block.is_negative
     if positive == "semihard":
-        negatives = _negatives(far, negative)
-        positives = _positives(near.masked_fill(near >= _one(far, negatives), torch.nan), "hard")
-    else:
-        positives = _positives(near, positive)
-        if negative == "semihard":
-            far = far.masked_fill(far <= _one(near, positives), torch.nan)
-        negatives = _negatives(far, "hard" if negative == "semihard" else negative)
-    if "all" not in (positive, negative):
-        both = positives.any(1, keepdim=True) & negatives.any(1, keepdim=True)
-        positives, negatives = positives & both, negatives & both
-    return as_pairs(block, positives, negatives)
+        negatives = _one(distances, are_negative, farthest=negative == "easy")
+        are_positive = are_positive & (near < _value(distances, negatives))
+        positives = _one(near, are_positive, farthest=True)
+        return _both(block, positives, negatives)
+    if negative == "semihard":
+        positives = _one(near, are_positive, farthest=positive == "hard")
+        are_negative = are_negative & (distances > _value(near, positives))
+        negatives = _one(distances, are_negative, farthest=False)
+        return _both(block, positives, negatives)
+    positives = are_positive if positive == "all" else _one(near, are_positive, farthest=positive == "hard")
+    negatives = are_negative if negative == "all" else _one(distances, are_negative, farthest=negative == "easy")
+    if "all" in (positive, negative):
+        return as_pairs(block, positives, negatives)
+    return _both(block, positives, negatives)
 
 
-def _positives(distances: Tensor, which: Choice) -> Tensor:
-    if which == "all":
-        return ~distances.isnan()
-    return at_nearest(distances) if which == "easy" else at_farthest(distances)
+def _one(distances: Tensor, among: Tensor, *, farthest: bool) -> Tensor:
+    """Return a mask of the farthest or nearest of each row."""
+    if farthest:
+        return at_farthest(distances.masked_fill(~among, -torch.inf))
+    return at_nearest(distances.masked_fill(~among, torch.inf))
 
 
-def _negatives(distances: Tensor, which: Choice) -> Tensor:
-    if which == "all":
-        return ~distances.isnan()
-    return at_farthest(distances) if which == "easy" else at_nearest(distances)
-
-
-def _one(distances: Tensor, chosen: Tensor) -> Tensor:
+def _value(distances: Tensor, chosen: Tensor) -> Tensor:
     """Return the distance chosen in each row, (b, 1); 0 where none is."""
     return torch.where(chosen, distances, 0.0).sum(1, keepdim=True)
+
+
+def _both(block: Block, positives: Tensor, negatives: Tensor) -> Tensor:
+    """Return the pairs of the anchors that have one of each."""
+    both = positives.any(1, keepdim=True) & negatives.any(1, keepdim=True)
+    return as_pairs(block, positives & both, negatives & both)

@@ -60,5 +60,5 @@ def _hardest(hardness: Tensor, pairs: Tensor, fraction: float) -> Tensor:
     values = hardness[pairs]
     if not len(values):
         return pairs
-    easiest = values.topk(math.ceil(fraction * len(values))).values[-1]
-    return pairs & (hardness >= easiest)
+    easier = len(values) - math.ceil(fraction * len(values))
+    return pairs & (hardness >= values.kthvalue(easier + 1).values)

@@ -54,8 +54,7 @@ def unpg_miner(embeddings: Embeddings, y: Labels, *, width: NonNegative = 1.5) -
     values = cosines[(~same).triu(1)]  # (l,); a pair counts once
     if not len(values):
         return _others(same)
-    ordered = values.sort().values
-    low, high = ordered[len(values) // 4], ordered[3 * len(values) // 4]
+    low, high = (values.kthvalue(quarters * len(values) // 4 + 1).values for quarters in (1, 3))
     reach = width * (high - low)
     usual = (cosines >= low - reach) & (cosines <= high + reach)
     return _others(same | (usual & usual.T))

@@ -18,7 +18,7 @@ def episodic(
     batch_size: int,
     rng: np.random.Generator,
     ways: Annotated[int, Interval(2, inf, "left")] | None = None,
-    n_support: PositiveInt = 4,
+    n_support: PositiveInt = 1,
     n_query: PositiveInt = 4,
 ) -> Iterator[np.ndarray]:
     """Make each batch a small problem of its own: of several classes some rows to learn from, and others to ask for.
@@ -33,8 +33,9 @@ def episodic(
         Source of classes and rows.
     ways : int in [2, inf), default=None
         Classes of a batch, at most all; None is as many as fit, two at least.
-    n_support : int in [1, inf), default=4
-        Rows of each class to learn from.
+    n_support : int in [1, inf), default=1
+        Rows of each class to learn from; a loss of episodes is told the same number: ``Loss("proto_triplet",
+        n_support=...)``.
     n_query : int in [1, inf), default=4
         Rows of each class to ask for.
 
@@ -60,7 +61,7 @@ def episodic(
     Examples
     --------
     >>> y = np.repeat([0, 1, 2], 10)
-    >>> rows = next(episodic(y, batch_size=8, rng=np.random.default_rng(0), n_support=1, n_query=3))
+    >>> rows = next(episodic(y, batch_size=8, rng=np.random.default_rng(0), n_query=3))
     >>> len(rows), len(set(y[rows]))
     (8, 2)
     """

@@ -42,6 +42,14 @@ def test_tells_everything_about_a_loss(run):
     )
 
 
+def test_tells_what_a_miner_looks_at_and_what_it_returns(run):
+    semihard, mochi = (run("info", f"miner:{name}").stdout for name in ("semihard", "mochi"))
+    assert "unit     window: how much farther than the positive a negative may be" in semihard
+    assert "  block  some rows of the batch, compared with every other" in semihard
+    assert "unit  " not in mochi  # it adds vectors
+    assert "  embeddings  (n, d) the backbone's output" in mochi
+
+
 def test_json_has_the_ranges_and_the_words(run):
     (ldr,) = json.loads(run("info", "core:loss:ldr", "--json").stdout)
     assert (ldr["kind"], ldr["plugin"], ldr["link"], ldr["predict_proba"]) == ("loss", "core", "softmax", True)

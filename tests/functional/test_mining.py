@@ -26,10 +26,18 @@ def test_a_mask_of_partners_and_columns_holds_each_pair_and_no_padding():
     assert torch.equal(mine(everything, embeddings, y), ~torch.eye(7, dtype=torch.bool))
 
 
-def test_an_extreme_is_found_among_finite_values_only():
-    values = torch.tensor([[1.0, torch.inf, 3.0], [-torch.inf, 2.0, 2.0], [torch.nan, torch.inf, -torch.inf]])
-    assert at_farthest(values).int().tolist() == [[0, 0, 1], [0, 1, 0], [0, 0, 0]]
-    assert at_nearest(values).int().tolist() == [[1, 0, 0], [0, 1, 0], [0, 0, 0]]
+def test_an_extreme_is_the_first_of_equal_ones_and_none_where_there_is_no_value():
+    inf = torch.inf
+    assert at_farthest(torch.tensor([[1.0, -inf, 3.0], [2.0, 2.0, 1.0], [-inf, -inf, -inf]])).int().tolist() == [
+        [0, 0, 1],
+        [1, 0, 0],
+        [0, 0, 0],
+    ]
+    assert at_nearest(torch.tensor([[1.0, inf, 3.0], [2.0, 1.0, 1.0], [inf, inf, inf]])).int().tolist() == [
+        [1, 0, 0],
+        [0, 1, 0],
+        [0, 0, 0],
+    ]
 
 
 def test_the_blocks_of_a_batch_are_put_together_in_order():

@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from sklearnloss.functional.mining import mine
-from sklearnloss.functional.pairs import HIGHEST, Kept, Mined
+from sklearnloss.functional.pairs import Kept, Mined
 from sklearnloss.losses.embedding.triplet import triplet
 from sklearnloss.miners.distance_weighted import distance_weighted
 
@@ -89,25 +89,6 @@ def test_antipodes_duplicates_and_zero_vectors_are_drawn_from_as_any(dtype, widt
     embeddings[:, 0] = torch.tensor([1.0, 1.0, -1.0, -1.0, 0.0, 0.0])
     kept = drawn(embeddings, torch.tensor([0, 0, 1, 1, 2, 2]), nonzero_loss_cutoff=3.0)
     assert (kept.sum(2) == 1).all()
-
-
-@pytest.mark.parametrize("height", [3, 256])
-def test_the_gradient_is_that_of_the_triplets_of_the_value(scattered, height, monkeypatch):
-    monkeypatch.setitem(HIGHEST, "cpu", height)
-    embeddings, y = scattered
-    weights = torch.linspace(0, 1, 14, dtype=torch.float64)  # unequal weights make the loss walk over its blocks twice
-    source, fixed = rng(), drawn(embeddings, y, nonzero_loss_cutoff=2.1)
-    gradients = []
-    for select in (
-        lambda block: distance_weighted(block, rng=source, nonzero_loss_cutoff=2.1),
-        lambda block: fixed[block.rows],
-    ):
-        leaf = embeddings.clone().requires_grad_()
-        mined = Mined(lambda block, select=select: Kept(triplets=select(block)), unit="triplet")
-        totals, _ = triplet(leaf, y, pairs=mined)
-        gradients.append((totals, *torch.autograd.grad((weights * totals).sum(), leaf)))
-    for one, other in zip(*gradients, strict=True):
-        torch.testing.assert_close(one, other)
 
 
 def test_follows_its_generator(scattered):

@@ -8,6 +8,7 @@ Y = np.repeat(np.arange(6), [20, 20, 20, 20, 3, 1])
 
 
 def epoch(y=Y, size=24, seed=0, **params):
+    params = {"n_support": 4, "n_query": 4, **params}
     return list(episodic(y, batch_size=size, rng=np.random.default_rng(seed), **params))
 
 
