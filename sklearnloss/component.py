@@ -180,7 +180,7 @@ def loss(
     sampler: str | None = None,
     ordered: bool = False,
     proper: bool = False,
-    target: Literal["standardize", "raw"] = "standardize",
+    target: Literal["standardize", "raw", "positive", "nonnegative"] = "standardize",
     gradient: Literal["exact", "surrogate"] = "exact",
     static: bool = True,
     monitor: bool = True,
@@ -208,8 +208,9 @@ def loss(
         Whether the classes must have an order.
     proper : bool, default=False
         Whether the linked prediction estimates the class probabilities.
-    target : {"standardize", "raw"}, default="standardize"
-        Whether regression targets may be standardised.
+    target : {"standardize", "raw", "positive", "nonnegative"}, default="standardize"
+        How a regression sees its targets: standardised; as they are; or divided by their mean, where they must be
+        positive, or not negative.
     gradient : {"exact", "surrogate"}, default="exact"
         ``"surrogate"`` where the gradient is meant to differ from that of the value.
     static : bool, default=True

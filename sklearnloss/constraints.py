@@ -8,6 +8,7 @@ import types
 import typing
 from collections.abc import Callable
 from dataclasses import dataclass
+from itertools import pairwise
 from math import inf, isnan
 from numbers import Integral, Real
 from typing import Annotated, Any, Literal
@@ -18,6 +19,7 @@ __all__ = [
     "Constraint",
     "Fraction",
     "Interval",
+    "Levels",
     "NonNegative",
     "NonNegativeInt",
     "Positive",
@@ -88,6 +90,16 @@ class Constraint:
         return self.words
 
 
+def _are_levels(value: Any) -> bool:
+    if isinstance(value, str) or not hasattr(value, "__len__") or not len(value):
+        return False
+    inside = all(_is_real(v) and 0 < v < 1 for v in value)
+    return inside and all(a < b for a, b in pairwise(value))
+
+
+Levels = Annotated[Any, Constraint(_are_levels, "a rising sequence of levels in (0, 1)", choices=((0.25, 0.5, 0.75),))]
+
+
 def constraint_of(annotation: Any) -> Constraint:
     """Read an annotation: ``Positive``, ``int``, ``bool``, ``Literal[...]``, tuples and unions of these, or anything.
 
@@ -102,6 +114,8 @@ def constraint_of(annotation: Any) -> Constraint:
     """
     if typing.get_origin(annotation) is Annotated:
         base, *extras = typing.get_args(annotation)
+        if given := [e for e in extras if isinstance(e, Constraint)]:
+            return given[0]
         return _annotated(base, extras)
     if typing.get_origin(annotation) is Literal:
         choices = typing.get_args(annotation)

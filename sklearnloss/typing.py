@@ -5,9 +5,9 @@ from typing import Annotated
 from torch import Generator, Tensor, nn
 
 __all__ = [
-    "Cosines", "Embeddings", "Features", "FitScalar", "Generator", "Hidden", "Index", "LabelLogits", "LabelMatrix",
-    "Labels", "Logits", "Network", "PerAnchor", "PerBag", "PerPair", "PerRow", "Prediction", "Priors", "Prototypes",
-    "Scalar", "Scores", "Targets", "Teacher", "Weights",
+    "Columns", "Cosines", "Embeddings", "Features", "FitScalar", "Generator", "Hidden", "Index", "LabelLogits",
+    "LabelMatrix", "Labels", "Logits", "Network", "PerAnchor", "PerBag", "PerPair", "PerRow", "Prediction",
+    "Priors", "Prototypes", "Scalar", "Scores", "Targets", "Teacher", "Weights",
 ]  # fmt: skip
 
 Logits = Annotated[Tensor, "(n, k)"]
@@ -18,6 +18,7 @@ Hidden = Annotated[Tensor, "(n, d)"]
 Embeddings = Annotated[Tensor, "(n, d)"]
 Features = Annotated[Tensor, "(n, h)"]
 Prediction = Annotated[Tensor, "(n, n_targets)"]
+Columns = Annotated[Tensor, "(n, n_targets, w)"]
 
 Labels = Annotated[Tensor, "(n,) of 0..k-1, or of {0, 1} for scores"]
 LabelMatrix = Annotated[Tensor, "(n, n_labels) of {0, 1}"]

@@ -222,6 +222,7 @@ class NetEstimator(SpecParams, RowFacts, Saving, CallbackSupportMixin, BaseEstim
         progress = self._progress(rows, rng, epochs=epochs, resume=resume, **self._target_identity())
         with nullcontext() if progress is None else progress:
             held_out = self._hold_out(rows, rng)
+            self._settle(rows, terms, resume=resume)
             output = self._output(terms, rows)
             if resume:
                 self._go_on(rows, terms, output, rng, same_net=same_net)
@@ -251,6 +252,9 @@ class NetEstimator(SpecParams, RowFacts, Saving, CallbackSupportMixin, BaseEstim
     def _by_code(self, facts: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
         """Bring row facts into the order of the codes."""
         return facts
+
+    def _settle(self, rows: Rows, terms: Mapping[str, Choice], *, resume: bool) -> None:
+        """Do what can only be done once it is known which rows are trained on."""
 
     def _target_identity(self) -> dict[str, Any]:
         """Return what tells targets apart that have the same codes."""

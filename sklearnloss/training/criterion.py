@@ -142,14 +142,15 @@ class Term(nn.Module):
         if (name, params) == (other_name, other_params) and all(_same(facts[n], other_facts[n]) for n in facts):
             self.modules_ = other.modules_
 
-    def linked(self, link: str, output: Tensor) -> Tensor:
+    def linked(self, link: str, output: Tensor) -> Any:
         """Apply a link that is a method of the loss, label by label where the loss is."""
         place = next((t.device for t in (*self.modules_.parameters(), *self.modules_.buffers())), output.device)
         moved = output.to(place)
         if self.labelwise:
             columns = [getattr(module, link)(moved[:, j]) for j, module in enumerate(self.modules_)]
             return torch.stack(columns, dim=1).to(output.device)
-        return getattr(self.modules_[0], link)(moved).to(output.device)
+        linked = getattr(self.modules_[0], link)(moved)
+        return linked.to(output.device) if isinstance(linked, Tensor) else linked
 
     @property
     def names(self) -> frozenset[str]:
@@ -184,6 +185,8 @@ class Term(nn.Module):
         value = facts["features"] if ROLES[self.role].head in ("none", "hidden") else output
         if self.binary and y is not None:
             y = y.to(value.dtype)
+        if self.role == "columns" and y is not None:
+            value = value.reshape(len(value), y.shape[1], -1)
         if self.labelwise:
             return self._by_label(value, facts, y)
         if self.role == "label_logits":  # two classes are one label

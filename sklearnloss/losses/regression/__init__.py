@@ -1,0 +1,1 @@
+"""Losses of regression: points, quantiles and distributions."""
