@@ -250,11 +250,10 @@ def main() -> None:
 
 HEAD = """# Embeddings, loss by loss
 
-Written by `python benchmarks/embedding.py --data DIR --report benchmarks/embedding.md`.
-Means of three seeds, after ± half the
-range from the lowest to the highest. One thread, float32, perceptron d-256-64, Adam with a rate of 0.001, batches of 128,
-nothing tuned: each loss has its default parameters. "peer" is the loss of that name of pytorch-metric-learning 2.9.0 with
-its defaults in the same loop.
+Written by `python benchmarks/embedding.py --data DIR --report benchmarks/embedding.md`. Means of three seeds,
+after ± half the range from the lowest to the highest. One thread, float32, perceptron d-256-64, Adam with a rate
+of 0.001, batches of 128, nothing tuned: each loss has its default parameters. "peer" is the loss of that name of
+pytorch-metric-learning 2.9.0 with its defaults in the same loop.
 """
 TITLES = {
     "pipeline": """## Five nearest neighbours, on columns as they are and after an embedding

@@ -1,5 +1,6 @@
 """Signal-to-noise ratio as a distance."""
 
+import torch
 from torch import Tensor
 
 from sklearnloss.component import distance
@@ -49,6 +50,6 @@ def snr(a: Embeddings, b: Embeddings, *, normalize: bool = True) -> Tensor:
     """
     rows = prepared(a, b, normalize=normalize)
     signal, other = (x - x.mean(1, keepdim=True) for x in rows)
-    variance, theirs = (x.square().mean(1) for x in (signal, other))  # (n,), (m,)
+    variance, theirs = (torch.square(x).mean(1) for x in (signal, other))  # (n,), (m,)
     noise = variance[:, None] + theirs - 2 * (signal @ other.T) / signal.shape[1]
     return (noise.clamp_min(0) / (variance[:, None] + SMALL)).to(a.dtype)

@@ -9,6 +9,8 @@ from typing import Any, ClassVar, Self
 import numpy as np
 import torch
 from sklearn.base import ClassNamePrefixFeaturesOutMixin, TransformerMixin
+from sklearn.metrics import r2_score
+from sklearn.neighbors import NearestNeighbors
 from sklearn.utils import Tags, check_array
 from sklearn.utils._param_validation import Interval, StrOptions
 from sklearn.utils.validation import column_or_1d
@@ -564,21 +566,27 @@ class MetricEmbedder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, NetEstim
         return (normalize(output, dim=1) if self.normalize else output).numpy()
 
     def score(self, X: Any, y: Any = None) -> float:
-        """Return recall@1: the share of rows whose nearest other row is of their class.
+        """Return how well the nearest other row tells y.
+
+        Of classes it is recall@1, the share of rows whose nearest other row is of their class; of numbers the
+        coefficient of determination of taking the nearest other row's.
 
         Parameters
         ----------
         X : as in `fit`, of n rows and d columns
             Rows.
         y : array of shape (n,)
-            Their classes; a row without another of its class is left out.
+            Their classes or numbers. A row without another of its class is left out.
         """
         X, y = open_data(self, X, y, names=getattr(self, "feature_names_in_", None))
         if y is None:
-            raise ValueError("score is recall@1 and needs y, the class of each row; for embeddings without classes, "
-                             "give scoring=")  # fmt: skip
-        metric = choose("metric", "recall_at_k").component.obj
-        return float(metric(self.transform(X), y))
+            raise ValueError("score compares a row with its nearest neighbour and needs y; scoring= takes others")
+        embeddings = self.transform(X)
+        if self._labelled and self._targets is None:
+            numbers = self._numbers(y)
+            nearest = NearestNeighbors(n_neighbors=1).fit(embeddings).kneighbors(return_distance=False)[:, 0]
+            return float(r2_score(numbers, numbers[nearest]))
+        return float(choose("metric", "recall_at_k").component.obj(embeddings, y))
 
     @property
     def _n_features_out(self) -> int:

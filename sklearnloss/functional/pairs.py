@@ -146,8 +146,6 @@ class Block:
         Columns of the anchor's class, itself among them; padded.
     is_positive : BoolTensor of shape (b, m)
         Which partners are positives: neither itself, nor padding, nor left out by the miner.
-    had_positive : BoolTensor of shape (b,)
-        Whether the anchor has a positive, kept by the miner or not.
     triplets : BoolTensor of shape (b, m, n), Window or None
         Negatives that a miner kept for each partner; None is all.
     """
@@ -155,7 +153,7 @@ class Block:
     def __init__(self, values: Tensor, rows: slice, batch: "Batch") -> None:
         self.values, self.rows, self.batch = values, rows, batch
         self.partners, self.in_class, self.is_positive = batch.partners(rows)
-        self.had_positive = self.is_positive.any(1)
+        self._all_positive = self.is_positive
         self.triplets: Tensor | Window | None = None
         self._kept: Tensor | None = None  # (b, n), where a miner chose
 
@@ -177,6 +175,11 @@ class Block:
     def n_positives(self) -> Tensor:
         """Positives of each anchor, (b,)."""
         return self.is_positive.sum(1)
+
+    @property
+    def had_positive(self) -> Tensor:
+        """Whether the anchor has a positive, kept by the miner or not, (b,)."""
+        return self._all_positive.any(1)
 
     @property
     def n_negatives(self) -> Tensor:
@@ -235,6 +238,8 @@ class Block:
         """Return what to write at the partners, (b, m), so that padding changes nothing."""
         # padding repeats the first of the class; without a column of the class that is column 0, which stays. Only the
         # first of equal entries may carry a gradient: each would be given the whole of it
+        if not self.batch.padded:
+            return partners
         first = torch.where(self.in_class[:, :1], partners[:, :1], values.gather(1, self.partners[:, :1]))
         return torch.cat([first, torch.where(self.in_class[:, 1:], partners[:, 1:], first.detach())], dim=1)
 
@@ -421,8 +426,14 @@ class Batch:
         place = torch.searchsorted(found, y).clamp(max=len(found) - 1)  # (n,)
         self.size = torch.where(found[place] == y, counts[place], 0)  # (n,) columns of the anchor's class
         self.first = (counts.cumsum(0) - counts)[place]  # (n,)
-        self.class_size = torch.empty_like(y_columns).scatter_(0, self.order, counts.repeat_interleave(counts))  # (N,)
-        self.largest = int(counts.max())
+        self.counts = counts  # (classes,)
+        smallest, self.largest = (int(count) for count in counts.aminmax())
+        self.padded = smallest < self.largest or not alone  # whether a class may have fewer columns than the largest
+
+    @property
+    def class_size(self) -> Tensor:
+        """How many columns the class of each column has, (N,)."""
+        return torch.empty_like(self.order).scatter_(0, self.order, self.counts.repeat_interleave(self.counts))
 
     def partners(self, rows: slice) -> tuple[Tensor, Tensor, Tensor]:
         """Return the columns of each anchor's class, which of them are no padding, and which are positives: (b, m)."""
@@ -719,10 +730,7 @@ class _Blockwise(torch.autograd.Function):
             found = iter(torch.autograd.grad(totals, needed, weights, create_graph=True, allow_unused=True))
             gradients = [next(found) if t.requires_grad else None for t in inputs]
         elif (common := _common(weights, counts) if ctx.gradients else None) is not None:
-            gradients = [
-                sum(c * part for c, part in zip(common, parts, strict=True))
-                for parts in zip(*ctx.gradients, strict=True)
-            ]
+            gradients = [_weighted(common, parts) for parts in zip(*ctx.gradients, strict=True)]
         else:
             with torch.autocast(anchors.device.type, enabled=False):
                 detached = [t.detach() for t in inputs]
@@ -734,8 +742,17 @@ class _Blockwise(torch.autograd.Function):
         return None, *gradients, *(() if ctx.negatives else (None,))
 
 
+def _weighted(weights: Tensor, parts: Sequence[Tensor]) -> Tensor:
+    total = weights[0] * parts[0]
+    for weight, part in zip(weights[1:], parts[1:], strict=True):
+        total.addcmul_(weight, part)
+    return total
+
+
 def _common(weights: Tensor, counts: Tensor) -> Tensor | None:
     """Return the weight of each part that all its anchors share, up to rounding; else None."""
+    if weights.stride(0) == 0:  # a sum or a mean of all, expanded
+        return weights[0]
     exists = counts > 0
     high = torch.where(exists, weights, -torch.inf).amax(0)
     low = torch.where(exists, weights, torch.inf).amin(0)

@@ -73,8 +73,7 @@ def opis(
 
     References
     ----------
-    .. [1] Zhang, Xu, Wu, Wang, Wu, Zhou, Xiao, Li, Wu, Soatto, Liu, Davis. "Threshold-consistent margin loss for
-       open-world deep metric learning". ICLR 2024.
+    .. [1] "Threshold-consistent margin loss for open-world deep metric learning". ICLR 2024, arXiv:2307.04047.
 
     Examples
     --------

@@ -211,9 +211,10 @@ class VerificationDisplay:
         error = f"EER {self.eer_:.2%}"
         style = {"label": error if name is None else f"{name}, {error}", "linewidth": 1.8} | kwargs
         (self.line_,) = ax.plot(_stretched(self.far_), _stretched(self.frr_), **style)
-        at = _stretched(self.eer_)
-        ax.plot(at, at, "o", color=self.line_.get_color(), markeredgecolor="white", markersize=8, zorder=3)
         self._make_room(ax)
+        at = max(_stretched(self.eer_), ax.get_xlim()[0])  # one of zero sits in the corner
+        style = {"color": self.line_.get_color(), "markeredgecolor": "white", "markersize": 8}
+        ax.plot(at, at, "o", **style, zorder=3, clip_on=False)
         ax.legend(loc="upper right", edgecolor="none", framealpha=0.9, fontsize=9)
         self.ax_, self.figure_ = ax, ax.figure
         return self

@@ -21,6 +21,13 @@ def test_json_has_a_record_of_every_component(run):
     assert [(r["kind"], r["full_name"]) for r in records] == [(c.kind, c.full_name) for c in components()]
 
 
+def test_json_says_of_a_metric_which_way_is_better(run):
+    better = {r["name"]: r["greater_is_better"] for r in json.loads(run("list", "metric", "--json").stdout)}
+    assert better["map_at_r"]
+    assert not better["eer"]
+    assert not better["ece"]
+
+
 @pytest.mark.usefixtures("three_plugins")
 class TestOnThreePlugins:
     @pytest.mark.parametrize(

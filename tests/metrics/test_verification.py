@@ -94,6 +94,7 @@ def test_classes_without_an_error_are_drawn(ax):
     )
     assert display.eer_ == 0
     assert all(np.isfinite(line.get_xydata()).all() for line in ax.lines)
+    assert ax.lines[-1].get_xydata()[0] == pytest.approx([ax.get_xlim()[0], ax.get_ylim()[0]])  # in the corner
     display.figure_.savefig(BytesIO(), format="png")
 
 
