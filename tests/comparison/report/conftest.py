@@ -15,6 +15,7 @@ def settings_of(task, baseline, splits, repeats, **changes):
         "name": "made up",
         "task": task,
         "scoring": ("accuracy", "balanced_accuracy"),
+        "scorer": '"accuracy"',
         "baseline": baseline,
         "rope": 0.01,
         "test_share": 1 / splits if splits > 1 else 0.2,
