@@ -18,6 +18,8 @@ import torch
 from torch import Tensor
 from torch.nn.functional import normalize, threshold
 
+from sklearnloss.functional.vectors import unit_rows
+
 __all__ = [
     "Block",
     "Compare",
@@ -415,7 +417,7 @@ def per_anchor(
 
 def _prepared(embeddings: Tensor, dtype: torch.dtype, compare: Compare) -> Tensor:
     embeddings = embeddings.to(dtype)
-    return normalize(embeddings, dim=-1) if compare in ("cosine", "euclidean") else embeddings
+    return unit_rows(embeddings) if compare in ("cosine", "euclidean") else embeddings
 
 
 # -- a batch ----------------------------------------------------------------------------------------------------------
