@@ -450,7 +450,7 @@ class Batch:
         smallest, self.largest = (int(count) for count in counts.aminmax())
         self.padded = smallest < self.largest or not alone  # whether a class may have fewer columns than the largest
 
-    @property
+    @cached_property
     def class_size(self) -> Tensor:
         """How many columns the class of each column has, (N,)."""
         return torch.empty_like(self.order).scatter_(0, self.order, self.counts.repeat_interleave(self.counts))
