@@ -84,12 +84,16 @@ def left_out(protocol: Protocol, check: Check) -> list[str]:
     by_reason: dict[str, list[str]] = {}
     for component, refusal in _checked(protocol, check):
         if refusal is not None:
-            reason = str(refusal).removeprefix(component.title).strip(": ")
+            reason = str(refusal).removeprefix(component.title)
             by_reason.setdefault(reason, []).append(short_name(component))
-    return [
-        f"left out: {', '.join(names)}, {'which' if len(names) == 1 else 'each of which'} {reason}"
-        for reason, names in by_reason.items()
-    ]
+    return [f"left out: {', '.join(names)}{_because(reason, len(names))}" for reason, names in by_reason.items()]
+
+
+def _because(reason: str, count: int) -> str:
+    """Return a reason as it goes on after the names; one that began with the loss begins with a space."""
+    if reason.startswith(" "):
+        return f", {'which' if count == 1 else 'each of which'}{reason}"
+    return f": {reason.removeprefix(': ')}"
 
 
 def _checked(protocol: Protocol, check: Check) -> Iterator[tuple[Component, SklearnLossError | None]]:
