@@ -15,7 +15,7 @@ from sklearnloss.component import Component
 from sklearnloss.exceptions import DataError, SklearnLossError
 from sklearnloss.spec import Loss, Spec, Sum, as_loss, choose_terms
 
-__all__ = ["Candidate", "applicable", "find_candidates", "left_out", "name_of", "read_grid", "short_name"]
+__all__ = ["Candidate", "applicable", "find_candidates", "left_out", "name_of", "read_grid", "refusal_of", "short_name"]
 
 Check = Callable[[Any], None]
 
@@ -101,12 +101,16 @@ def _checked(protocol: Protocol, check: Check) -> Iterator[tuple[Component, Skle
     for component in registry.components("loss"):
         if component.task not in protocol.families or not component.role:
             continue
-        try:
-            check(component.full_name)
-        except SklearnLossError as refusal:
-            yield component, refusal
-        else:
-            yield component, None
+        yield component, refusal_of(component.full_name, check)
+
+
+def refusal_of(spec: Any, check: Check) -> SklearnLossError | None:
+    """Return what the check says against a loss; None if it passes."""
+    try:
+        check(spec)
+    except SklearnLossError as refusal:
+        return refusal
+    return None
 
 
 def read_grid(path: Path) -> dict[str, Any]:

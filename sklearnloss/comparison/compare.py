@@ -18,7 +18,7 @@ from sklearn.preprocessing import FunctionTransformer
 from sklearn.utils.validation import check_consistent_length
 
 from sklearnloss.comparison.budget import seconds_of
-from sklearnloss.comparison.candidates import Candidate, find_candidates, left_out, name_of
+from sklearnloss.comparison.candidates import Candidate, find_candidates, left_out, name_of, refusal_of
 from sklearnloss.comparison.engine import Engine, Watcher, fit_key
 from sklearnloss.comparison.findings import Settings
 from sklearnloss.comparison.fits import Problem
@@ -200,14 +200,15 @@ def compare(
         check_retrieval(y, plan.splits)
     model = _model(estimator, protocol, plan)
     scorers, written_scorers, notes = find_scorers(scoring, protocol, y)
-    if isinstance(losses, str) and losses == "suggested":
-        suggestions = suggest_losses(X, y, task=protocol.task, random_state=random_state)
-        losses = [suggestion.spec for suggestion in suggestions]
-        notes += tuple(map(str, suggestions))
 
     def check(spec: Any) -> None:
         protocol.check(spec, y, model, facts.keys() - {"sample_weight", "classes"})
 
+    if isinstance(losses, str) and losses == "suggested":
+        found = suggest_losses(X, y, task=protocol.task, random_state=random_state)
+        suggestions = [suggestion for suggestion in found if refusal_of(suggestion.spec, check) is None]
+        losses = [suggestion.spec for suggestion in suggestions]
+        notes += tuple(map(str, suggestions))
     if losses is None or (isinstance(losses, str) and losses == "all"):
         notes += tuple(left_out(protocol, check))
     candidates, reference = _with_baseline(find_candidates(losses, protocol, check), baseline, protocol, check)

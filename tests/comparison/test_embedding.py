@@ -394,6 +394,8 @@ def test_suggested_losses_are_compared_with_their_reasons():
     result = compared(*blobs([60] * 4, centers=5), "suggested")
     assert [c.name for c in result.candidates] == ["multi_similarity", "soft_triple"]
     assert any(note.startswith("soft_triple: the nearest other row") for note in result.settings.notes)
+    mined = compared(*blobs([60] * 4, centers=5), "suggested", estimator=embedder(miner="hard"))
+    assert [c.name for c in mined.candidates] == ["multi_similarity"]  # soft_triple takes no pairs
 
 
 # -- the command --------------------------------------------------------------------------------------------------
