@@ -15,7 +15,7 @@ from sklearnloss.component import Component
 from sklearnloss.exceptions import DataError, SklearnLossError
 from sklearnloss.spec import Loss, Spec, Sum, as_loss, choose_terms
 
-__all__ = ["Candidate", "applicable", "find_candidates", "left_out", "name_of", "read_grid", "short_name"]
+__all__ = ["Candidate", "applicable", "find_candidates", "left_out", "name_of", "read_grid", "refusal_of", "short_name"]
 
 Check = Callable[[Any], None]
 
@@ -84,12 +84,16 @@ def left_out(protocol: Protocol, check: Check) -> list[str]:
     by_reason: dict[str, list[str]] = {}
     for component, refusal in _checked(protocol, check):
         if refusal is not None:
-            reason = str(refusal).removeprefix(component.title).strip(": ")
+            reason = str(refusal).removeprefix(component.title)
             by_reason.setdefault(reason, []).append(short_name(component))
-    return [
-        f"left out: {', '.join(names)}, {'which' if len(names) == 1 else 'each of which'} {reason}"
-        for reason, names in by_reason.items()
-    ]
+    return [f"left out: {', '.join(names)}{_because(reason, len(names))}" for reason, names in by_reason.items()]
+
+
+def _because(reason: str, count: int) -> str:
+    """Return a reason as it goes on after the names; one that began with the loss begins with a space."""
+    if reason.startswith(" "):
+        return f", {'which' if count == 1 else 'each of which'}{reason}"
+    return f": {reason.removeprefix(': ')}"
 
 
 def _checked(protocol: Protocol, check: Check) -> Iterator[tuple[Component, SklearnLossError | None]]:
@@ -97,12 +101,16 @@ def _checked(protocol: Protocol, check: Check) -> Iterator[tuple[Component, Skle
     for component in registry.components("loss"):
         if component.task not in protocol.families or not component.role:
             continue
-        try:
-            check(component.full_name)
-        except SklearnLossError as refusal:
-            yield component, refusal
-        else:
-            yield component, None
+        yield component, refusal_of(component.full_name, check)
+
+
+def refusal_of(spec: Any, check: Check) -> SklearnLossError | None:
+    """Return what the check says against a loss; None if it passes."""
+    try:
+        check(spec)
+    except SklearnLossError as refusal:
+        return refusal
+    return None
 
 
 def read_grid(path: Path) -> dict[str, Any]:

@@ -18,7 +18,7 @@ from sklearn.preprocessing import FunctionTransformer
 from sklearn.utils.validation import check_consistent_length
 
 from sklearnloss.comparison.budget import seconds_of
-from sklearnloss.comparison.candidates import Candidate, find_candidates, left_out, name_of
+from sklearnloss.comparison.candidates import Candidate, find_candidates, left_out, name_of, refusal_of
 from sklearnloss.comparison.engine import Engine, Watcher, fit_key
 from sklearnloss.comparison.findings import Settings
 from sklearnloss.comparison.fits import Problem
@@ -88,14 +88,17 @@ def compare(
     y : array of shape (n,), or of zeros and ones (n, n_labels)
         Classes of any type, or several labels.
     losses : None, "suggested", "all", sequence or mapping, default=None
-        None is every loss that applies; ``"suggested"`` what `suggest_losses` finds reasons for, ``"all"`` losses whose
-        formula is a guess too. Else names, specs and functions: ``["cross_entropy", Loss("gce", q=0.4)]``. Or a
-        mapping, from a loss to its grid ``{"gce": {"q": [0.4, 0.7]}}``, each point a row of the table, or from a name
-        of your own to a spec.
-    task : {"auto", "binary", "multiclass", "multilabel"}, default="auto"
-        ``"auto"`` reads it from y.
+        None is every loss that applies, and a line below the table says which do not, and why; ``"suggested"`` what
+        `suggest_losses` finds reasons for, ``"all"`` losses whose formula is a guess too. Else names, specs and
+        functions: ``["cross_entropy", Loss("gce", q=0.4)]``. Or a mapping, from a loss to its grid
+        ``{"gce": {"q": [0.4, 0.7]}}``, each point a row of the table, or from a name of your own to a spec.
+    task : {"auto", "binary", "multiclass", "multilabel", "embedding"}, default="auto"
+        ``"auto"`` reads from y which of the first three it is. ``"embedding"`` compares losses that put rows of a class
+        near each other, judged by how well the rows held out find each other.
     estimator : estimator with a parameter ``loss``, default=None
-        What is trained; None is the task's with as many epochs as make about 4,000 steps, 10 to 100.
+        What is trained, `LossClassifier` or for embeddings `MetricEmbedder`; None is the task's with as many epochs as
+        make about 4,000 steps, 10 to 100. Losses of two views apply where it has ``views``, and those that take no
+        pairs do not where it has a ``miner`` or a ``memory``.
     preprocessor : "auto", transformer or None, default="auto"
         ``"auto"`` is `make_preprocessor`; None leaves X as it is.
     cv : int, splitter or iterable of (train, test), default=5
@@ -103,21 +106,24 @@ def compare(
     repeats : int, default=None
         Each with other folds and another seed; None is 2, or 1 with ``times`` or splits of your own.
     groups : array of shape (n,), default=None
-        Rows of a group are never on both sides of a split.
+        Rows of a group are never on both sides of a split. For embeddings ``groups=y`` judges by classes that were not
+        trained on.
     times : array of shape (n,), default=None
         What the rows are ordered by; no row that a fold is judged by is earlier than one it was trained on.
     scoring : str, callable, sequence of these, or mapping of names to these, default=None
         Scorers of scikit-learn; the first ranks the losses. None is the task's: accuracy, or balanced accuracy where
-        the largest class has ten times the rows of the smallest; F1 for several labels.
+        the largest class has ten times the rows of the smallest; F1 for several labels. Embeddings have scorers of
+        their own, made by `embedding_scorer` or named ``"map_at_r", "recall_at_5", "neg_eer"``, ...; theirs is MAP@R,
+        which tells losses apart that recall@1 does not.
     baseline : loss, default=None
-        What the others are tested against; added if it is not among the losses. None is the task's, ``cross_entropy``
-        or ``bce``, if it is among them, else the first.
+        What the others are tested against; added if it is not among the losses. None is the task's, ``cross_entropy``,
+        ``bce`` or ``multi_similarity``, if it is among them, else the first.
     rope : float in [0, inf), default=0.01
         Region of practical equivalence: scores that are closer do not matter.
     sample_weight : array of shape (n,), default=None
         Weights in training.
     row_facts : mapping of str to array, default=None
-        What a loss asks for by row: ``{"teacher": T}``.
+        What a loss asks for by row: ``{"teacher": T}``; not ``distances``, which are between all rows of one fit.
     budget : str or float, default=None
         ``"10m"``, ``"1h30m"`` or seconds: no fit begins after that. The table is over the splits that all losses
         were fitted on.
@@ -166,11 +172,15 @@ def compare(
     Examples
     --------
     >>> from sklearn.datasets import load_iris
-    >>> from sklearnloss import LossClassifier, compare
+    >>> from sklearnloss import LossClassifier, MetricEmbedder, compare
     >>> X, y = load_iris(return_X_y=True)
     >>> result = compare(X, y, losses={"gce": {"q": [0.4, 0.7]}}, estimator=LossClassifier(max_epochs=5), cv=3)
     >>> [row.loss for row in result.rows if row.status == "ok"] == list(result.to_frame().index)
     True
+    >>> embedder = MetricEmbedder(embedding_dim=4, hidden_layer_sizes=(16,), max_epochs=3)
+    >>> result = compare(X, y, task="embedding", losses=["triplet", "supcon"], estimator=embedder, cv=3, repeats=1)
+    >>> result.settings.scoring
+    ('map_at_r', 'recall_at_1')
     """
     started = time.monotonic()
     deadline = None if budget is None else started + seconds_of(budget)
@@ -190,14 +200,15 @@ def compare(
         check_retrieval(y, plan.splits)
     model = _model(estimator, protocol, plan)
     scorers, written_scorers, notes = find_scorers(scoring, protocol, y)
-    if isinstance(losses, str) and losses == "suggested":
-        suggestions = suggest_losses(X, y, task=protocol.task, random_state=random_state)
-        losses = [suggestion.spec for suggestion in suggestions]
-        notes += tuple(map(str, suggestions))
 
     def check(spec: Any) -> None:
         protocol.check(spec, y, model, facts.keys() - {"sample_weight", "classes"})
 
+    if isinstance(losses, str) and losses == "suggested":
+        found = suggest_losses(X, y, task=protocol.task, random_state=random_state)
+        suggestions = [suggestion for suggestion in found if refusal_of(suggestion.spec, check) is None]
+        losses = [suggestion.spec for suggestion in suggestions]
+        notes += tuple(map(str, suggestions))
     if losses is None or (isinstance(losses, str) and losses == "all"):
         notes += tuple(left_out(protocol, check))
     candidates, reference = _with_baseline(find_candidates(losses, protocol, check), baseline, protocol, check)

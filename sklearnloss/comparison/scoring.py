@@ -16,7 +16,7 @@ from sklearnloss.registry import components
 
 __all__ = ["ceiling", "find_scorers", "name_of_scorer", "python_of_scorer", "title"]
 
-AMONG_THEMSELVES = "scores: each row held out is looked for among the others held out with it"
+AMONG_THEMSELVES = "each row held out is looked for among the others held out with it"
 TITLES = {
     "map_at_r": "MAP@R",
     "r_precision": "R-precision",

@@ -253,6 +253,8 @@ def _wrong_share(view: _View) -> float | None:
         return None  # it knows no more than which class is frequent
     wrong, surest = probe.sure_and_wrong()
     share = wrong / surest
+    if view.clusters is not None and 1 - view.clusters.by_neighbour.mean() < share:
+        return None  # a wrong label would spoil its neighbours too: it is the model that is wrong
     return share if _lower_bound(wrong, surest) >= WRONG_LABELS and share <= LOST else None
 
 
