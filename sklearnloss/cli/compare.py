@@ -34,7 +34,17 @@ def compare(
             help="Names with commas, a grid file (.toml, .json), suggested, or all. Default: all that apply.",
         ),
     ] = None,
-    scoring: Annotated[str | None, typer.Option(help="Scorers of scikit-learn, with commas; the first ranks.")] = None,
+    task: Annotated[
+        str,
+        typer.Option(
+            help="embedding: losses that put rows of a class near each other, judged by retrieval. Default: what the "
+            "target says: binary, multiclass or multilabel."
+        ),
+    ] = "auto",
+    scoring: Annotated[
+        str | None,
+        typer.Option(help="Scorers of scikit-learn, or map_at_r, recall_at_5, ...; with commas, the first ranks."),
+    ] = None,
     baseline: Annotated[str | None, typer.Option(help="Loss that the others are tested against.")] = None,
     folds: Annotated[int, typer.Option("--folds", "-k", help="Folds of cross-validation.")] = 5,
     repeats: Annotated[
@@ -73,6 +83,7 @@ def compare(
     table = load_table(data, target, group=group, time=time, drop=drop or ())
     arguments = {
         "losses": _losses(losses),
+        "task": task,
         "cv": folds,
         "repeats": repeats,
         "scoring": _listed(scoring),
@@ -120,13 +131,14 @@ def stem(name: str) -> str:
 
 
 def _run(table: "Table", folder: Path, epochs: int | None, arguments: dict[str, Any]) -> "Comparison":
-    from sklearnloss import LossClassifier
     from sklearnloss import compare as run
+    from sklearnloss.comparison.protocols import PROTOCOLS
 
     if epochs is not None:
         if epochs < 1:
             raise SklearnLossError(f"--epochs must be an int in [1, inf), got {epochs}")
-        arguments = arguments | {"estimator": LossClassifier(max_epochs=epochs)}
+        protocol = PROTOCOLS.get(arguments["task"], PROTOCOLS["multiclass"])
+        arguments = arguments | {"estimator": protocol.estimator(max_epochs=epochs)}
     with warnings.catch_warnings():
         warnings.filterwarnings("ignore", "the budget ended")  # said below the table
         return run(

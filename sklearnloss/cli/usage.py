@@ -15,9 +15,10 @@ ESTIMATORS = {
     "embeddings": "MetricEmbedder",
     "view_a": "MetricEmbedder",
 }
-# which keyword of LossClassifier takes a kind
-ARGUMENTS = {kind: kind for kind in ("sampler", "mixup", "reduction", "optimizer", "mode")}
-ARGUMENTS["calibrator"] = "calibrate"
+# which keyword of an estimator takes a kind
+ARGUMENTS = {kind: kind for kind in ("sampler", "mixup", "reduction", "optimizer", "mode", "miner", "distance")}
+ARGUMENTS |= {"calibrator": "calibrate", "view": "views"}
+OF_EMBEDDINGS = frozenset({"miner", "distance", "view"})  # kinds that only MetricEmbedder takes
 SHOWN = 4  # hyperparameters
 
 
@@ -29,7 +30,9 @@ def usage(component: "Component") -> list[str]:
     if component.kind == "loss" and estimator in sklearnloss.__all__:
         return _fitted(component, estimator, "Loss")
     if component.kind in ARGUMENTS:
-        return _fitted(component, "LossClassifier", component.kind.capitalize())
+        embeds = component.kind in OF_EMBEDDINGS or component.role == "embeddings"
+        taker = "MetricEmbedder" if embeds else "LossClassifier"
+        return _fitted(component, taker, component.kind.capitalize())
     return _called(component)
 
 
@@ -41,11 +44,22 @@ def _fitted(component: "Component", estimator: str, cls: str) -> list[str]:
     elif params:
         spec = f"{cls}({spec}{params})"
     names = sorted({estimator, cls}) if f"{cls}(" in spec else [estimator]
-    arguments = ", ".join(["X", "y", *(f"{name}={name}" for name in _row_facts(component))])
+    data = ["X"] if component.kind == "view" else ["X", "y"]
+    arguments = ", ".join([*data, *(f"{name}={name}" for name in _row_facts(component))])
+    given = f"{ARGUMENTS.get(component.kind, component.kind)}={spec}"
+    if beside := _beside(component):
+        given = f'"{beside}", {given}'
     return [
         f"from sklearnloss import {', '.join(names)}",
-        f"model = {estimator}({ARGUMENTS.get(component.kind, component.kind)}={spec}).fit({arguments})",
+        f"model = {estimator}({given}).fit({arguments})",
     ]
+
+
+def _beside(component: "Component") -> str:
+    """Return the loss that an example needs beside the component, or nothing."""
+    if component.kind == "distance" or (component.kind == "mixup" and component.role == "embeddings"):
+        return "contrastive"
+    return ""
 
 
 def _called(component: "Component") -> list[str]:

@@ -2,7 +2,7 @@
 
 import json
 import tomllib
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -15,7 +15,7 @@ from sklearnloss.component import Component
 from sklearnloss.exceptions import DataError, SklearnLossError
 from sklearnloss.spec import Loss, Spec, Sum, as_loss, choose_terms
 
-__all__ = ["Candidate", "applicable", "find_candidates", "read_grid"]
+__all__ = ["Candidate", "applicable", "find_candidates", "left_out", "name_of", "read_grid", "refusal_of", "short_name"]
 
 Check = Callable[[Any], None]
 
@@ -60,7 +60,7 @@ def find_candidates(losses: Any, protocol: Protocol, check: Check) -> list[Candi
         If a loss that was named does not exist, does not take its parameters, or does not fit.
     """
     if losses is None or (isinstance(losses, str) and losses == "all"):
-        found = [Candidate(c.name, _short(c)) for c in applicable(protocol, check)]
+        found = [Candidate(c.name, short_name(c)) for c in applicable(protocol, check)]
         kept = [c for c in found if losses == "all" or _status(c) != "guess"]
         return sorted(kept, key=lambda c: c.name != protocol.baseline)
     candidates = _named(losses)
@@ -76,16 +76,41 @@ def find_candidates(losses: Any, protocol: Protocol, check: Check) -> list[Candi
 
 def applicable(protocol: Protocol, check: Check) -> list[Component]:
     """Return the registered losses of the task that pass the check."""
-    found = []
+    return [component for component, refusal in _checked(protocol, check) if refusal is None]
+
+
+def left_out(protocol: Protocol, check: Check) -> list[str]:
+    """Return in words which registered losses of the task do not pass the check, and why, one text for each reason."""
+    by_reason: dict[str, list[str]] = {}
+    for component, refusal in _checked(protocol, check):
+        if refusal is not None:
+            reason = str(refusal).removeprefix(component.title)
+            by_reason.setdefault(reason, []).append(short_name(component))
+    return [f"left out: {', '.join(names)}{_because(reason, len(names))}" for reason, names in by_reason.items()]
+
+
+def _because(reason: str, count: int) -> str:
+    """Return a reason as it goes on after the names; one that began with the loss begins with a space."""
+    if reason.startswith(" "):
+        return f", {'which' if count == 1 else 'each of which'}{reason}"
+    return f": {reason.removeprefix(': ')}"
+
+
+def _checked(protocol: Protocol, check: Check) -> Iterator[tuple[Component, SklearnLossError | None]]:
+    """Yield the registered losses of the task, each with what the check says against it."""
     for component in registry.components("loss"):
         if component.task not in protocol.families or not component.role:
             continue
-        try:
-            check(component.full_name)
-        except SklearnLossError:
-            continue
-        found.append(component)
-    return found
+        yield component, refusal_of(component.full_name, check)
+
+
+def refusal_of(spec: Any, check: Check) -> SklearnLossError | None:
+    """Return what the check says against a loss; None if it passes."""
+    try:
+        check(spec)
+    except SklearnLossError as refusal:
+        return refusal
+    return None
 
 
 def read_grid(path: Path) -> dict[str, Any]:
@@ -158,10 +183,10 @@ def _term_name(term: Loss) -> str:
     return shown if term.coef == 1.0 else f"{term.coef:g} * {shown}"
 
 
-def _short(component: Component) -> str:
+def short_name(component: Component) -> str:
     """Return the short name of a component if it says which."""
     try:
-        registry.lookup("loss", component.name)
+        registry.lookup(component.kind, component.name)
     except SklearnLossError:  # another plugin has a loss of that name
         return component.full_name
     return component.name

@@ -6,7 +6,6 @@ from collections.abc import Iterator
 from typing import Any
 
 import sklearn.model_selection
-from sklearn.metrics import get_scorer_names
 
 from sklearnloss.comparison.findings import Findings, Settings
 from sklearnloss.spec import Loss, Sum, named_terms
@@ -58,8 +57,8 @@ def reproduction(comparison: Findings) -> str:
     facts = {f"{settings.estimator.partition('(')[0].lower()}__{fact}": fact for fact in settings.fit_facts}
     params = ", ".join(f'"{key}": {value}' for key, value in facts.items())
     more = (", groups=groups" if settings.grouped else "") + (f", params={{{params}}}" if params else "")
-    metric = comparison.metric
-    scoring = f'"{metric}"' if metric in get_scorer_names() else _left_out(own, "scorer", metric)
+    scorer = settings.scorer
+    scoring = _expression(scorer, "scorer", own) if scorer else _left_out(own, "scorer", comparison.metric)
     parts = {
         "preprocessor": _expression(settings.preprocessor, "preprocessor", own),
         "estimator": _expression(settings.estimator, "estimator", own),
@@ -68,9 +67,9 @@ def reproduction(comparison: Findings) -> str:
         "scoring": scoring,
     }
     return TEMPLATE.format(
-        imports=_imports(comparison, parts["loss"]),
+        imports=_imports(comparison, parts["loss"], parts["scoring"]),
         source=settings.source.rstrip(),
-        ordered=_ordered(settings) if settings.ordered else "",
+        ordered=(_ordered(settings) if settings.ordered else "") + _classes(settings),
         own="".join(f"{variable} = ...  # yours: {what}\n" for variable, what in own.items()),
         first=settings.random_state,
         end=settings.random_state + settings.repeats,
@@ -88,6 +87,11 @@ def _ordered(settings: Settings) -> str:
     lines = [ORDER_FRAME if settings.frame else ORDER]
     lines += [f"{fact} = {fact}[order]" for fact in settings.fit_facts if fact != "classes"]
     return "\n".join(lines) + "\n"
+
+
+def _classes(settings: Settings) -> str:
+    """Return the line that names all classes, where a split does not train on all of them."""
+    return "classes = np.unique(y)\n" if "classes" in settings.fit_facts else ""
 
 
 def _expression(text: str, variable: str, own: dict[str, str]) -> str:
@@ -124,7 +128,7 @@ def _functions(spec: Any) -> Iterator[str]:
             yield name
 
 
-def _imports(comparison: Findings, loss: str) -> str:
+def _imports(comparison: Findings, loss: str, scoring: str) -> str:
     settings, names = comparison.settings, {("sklearn.model_selection", "cross_val_score")}
     names |= {(_public(module), name) for module, name in settings.imports}
     names.add(("sklearn.pipeline", "make_pipeline"))
@@ -132,9 +136,12 @@ def _imports(comparison: Findings, loss: str) -> str:
     if splitter and hasattr(sklearn.model_selection, splitter[0]):
         names.add(("sklearn.model_selection", splitter[0]))
     names |= {("sklearnloss", cls) for cls in ("Loss", "Sum") if re.search(rf"\b{cls}\(", loss)}
+    if scoring.startswith("embedding_scorer("):
+        names.add(("sklearnloss", "embedding_scorer"))
     by_module = {module: sorted(n for m, n in names if m == module) for module, _ in sorted(names)}
     lines = [f"from {module} import {', '.join(group)}" for module, group in by_module.items()]
-    return "\n".join([*(["import numpy as np"] if settings.ordered else []), "import torch", *lines])
+    arrays = settings.ordered or "classes" in settings.fit_facts
+    return "\n".join([*(["import numpy as np"] if arrays else []), "import torch", *lines])
 
 
 def _public(module: str) -> str:

@@ -13,21 +13,21 @@ from typing import Any
 import numpy as np
 from sklearn import config_context
 from sklearn.base import clone
-from sklearn.metrics import get_scorer, get_scorer_names
 from sklearn.pipeline import Pipeline
 from sklearn.preprocessing import FunctionTransformer
 from sklearn.utils.validation import check_consistent_length
 
 from sklearnloss.comparison.budget import seconds_of
-from sklearnloss.comparison.candidates import Candidate, find_candidates, name_of
+from sklearnloss.comparison.candidates import Candidate, find_candidates, left_out, name_of, refusal_of
 from sklearnloss.comparison.engine import Engine, Watcher, fit_key
 from sklearnloss.comparison.findings import Settings
 from sklearnloss.comparison.fits import Problem
 from sklearnloss.comparison.preprocessing import make_preprocessor
 from sklearnloss.comparison.progress import watcher_for
-from sklearnloss.comparison.protocols import LOPSIDED, PROTOCOLS, Protocol
+from sklearnloss.comparison.protocols import BETWEEN_ROWS, PROTOCOLS, Protocol
 from sklearnloss.comparison.result import Comparison
-from sklearnloss.comparison.splitting import Plan, plan_splits
+from sklearnloss.comparison.scoring import find_scorers
+from sklearnloss.comparison.splitting import Plan, check_retrieval, plan_splits
 from sklearnloss.comparison.store import MemoryStore, Store, fingerprint
 from sklearnloss.comparison.suggestions import suggest_losses
 from sklearnloss.comparison.tables import check_rows
@@ -88,14 +88,17 @@ def compare(
     y : array of shape (n,), or of zeros and ones (n, n_labels)
         Classes of any type, or several labels.
     losses : None, "suggested", "all", sequence or mapping, default=None
-        None is every loss that applies; ``"suggested"`` what `suggest_losses` finds reasons for, ``"all"`` losses whose
-        formula is a guess too. Else names, specs and functions: ``["cross_entropy", Loss("gce", q=0.4)]``. Or a
-        mapping, from a loss to its grid ``{"gce": {"q": [0.4, 0.7]}}``, each point a row of the table, or from a name
-        of your own to a spec.
-    task : {"auto", "binary", "multiclass", "multilabel"}, default="auto"
-        ``"auto"`` reads it from y.
+        None is every loss that applies, and a line below the table says which do not, and why; ``"suggested"`` what
+        `suggest_losses` finds reasons for, ``"all"`` losses whose formula is a guess too. Else names, specs and
+        functions: ``["cross_entropy", Loss("gce", q=0.4)]``. Or a mapping, from a loss to its grid
+        ``{"gce": {"q": [0.4, 0.7]}}``, each point a row of the table, or from a name of your own to a spec.
+    task : {"auto", "binary", "multiclass", "multilabel", "embedding"}, default="auto"
+        ``"auto"`` reads from y which of the first three it is. ``"embedding"`` compares losses that put rows of a class
+        near each other, judged by how well the rows held out find each other.
     estimator : estimator with a parameter ``loss``, default=None
-        What is trained; None is the task's with as many epochs as make about 4,000 steps, 10 to 100.
+        What is trained, `LossClassifier` or for embeddings `MetricEmbedder`; None is the task's with as many epochs as
+        make about 4,000 steps, 10 to 100. Losses of two views apply where it has ``views``, and those that take no
+        pairs do not where it has a ``miner`` or a ``memory``.
     preprocessor : "auto", transformer or None, default="auto"
         ``"auto"`` is `make_preprocessor`; None leaves X as it is.
     cv : int, splitter or iterable of (train, test), default=5
@@ -103,21 +106,24 @@ def compare(
     repeats : int, default=None
         Each with other folds and another seed; None is 2, or 1 with ``times`` or splits of your own.
     groups : array of shape (n,), default=None
-        Rows of a group are never on both sides of a split.
+        Rows of a group are never on both sides of a split. For embeddings ``groups=y`` judges by classes that were not
+        trained on.
     times : array of shape (n,), default=None
         What the rows are ordered by; no row that a fold is judged by is earlier than one it was trained on.
     scoring : str, callable, sequence of these, or mapping of names to these, default=None
         Scorers of scikit-learn; the first ranks the losses. None is the task's: accuracy, or balanced accuracy where
-        the largest class has ten times the rows of the smallest; F1 for several labels.
+        the largest class has ten times the rows of the smallest; F1 for several labels. Embeddings have scorers of
+        their own, made by `embedding_scorer` or named ``"map_at_r", "recall_at_5", "neg_eer"``, ...; theirs is MAP@R,
+        which tells losses apart that recall@1 does not.
     baseline : loss, default=None
-        What the others are tested against; added if it is not among the losses. None is the task's, ``cross_entropy``
-        or ``bce``, if it is among them, else the first.
+        What the others are tested against; added if it is not among the losses. None is the task's, ``cross_entropy``,
+        ``bce`` or ``multi_similarity``, if it is among them, else the first.
     rope : float in [0, inf), default=0.01
         Region of practical equivalence: scores that are closer do not matter.
     sample_weight : array of shape (n,), default=None
         Weights in training.
     row_facts : mapping of str to array, default=None
-        What a loss asks for by row: ``{"teacher": T}``.
+        What a loss asks for by row: ``{"teacher": T}``; not ``distances``, which are between all rows of one fit.
     budget : str or float, default=None
         ``"10m"``, ``"1h30m"`` or seconds: no fit begins after that. The table is over the splits that all losses
         were fitted on.
@@ -166,11 +172,15 @@ def compare(
     Examples
     --------
     >>> from sklearn.datasets import load_iris
-    >>> from sklearnloss import LossClassifier, compare
+    >>> from sklearnloss import LossClassifier, MetricEmbedder, compare
     >>> X, y = load_iris(return_X_y=True)
     >>> result = compare(X, y, losses={"gce": {"q": [0.4, 0.7]}}, estimator=LossClassifier(max_epochs=5), cv=3)
     >>> [row.loss for row in result.rows if row.status == "ok"] == list(result.to_frame().index)
     True
+    >>> embedder = MetricEmbedder(embedding_dim=4, hidden_layer_sizes=(16,), max_epochs=3)
+    >>> result = compare(X, y, task="embedding", losses=["triplet", "supcon"], estimator=embedder, cv=3, repeats=1)
+    >>> result.settings.scoring
+    ('map_at_r', 'recall_at_1')
     """
     started = time.monotonic()
     deadline = None if budget is None else started + seconds_of(budget)
@@ -186,16 +196,21 @@ def compare(
     plan = plan_splits(X, y, cv=cv, repeats=repeats, groups=groups, times=times, random_state=_seed(random_state))
     if classes is not None and any(len(np.unique(y[s.train])) < len(classes) for s in plan.splits):
         facts["classes"] = classes
+    if protocol.method == "transform":
+        check_retrieval(y, plan.splits)
     model = _model(estimator, protocol, plan)
-    scorers, notes = _scorers(scoring, protocol, y)
-    if isinstance(losses, str) and losses == "suggested":
-        suggestions = suggest_losses(X, y, random_state=random_state)
-        losses = [suggestion.spec for suggestion in suggestions]
-        notes += tuple(map(str, suggestions))
+    scorers, written_scorers, notes = find_scorers(scoring, protocol, y)
 
     def check(spec: Any) -> None:
         protocol.check(spec, y, model, facts.keys() - {"sample_weight", "classes"})
 
+    if isinstance(losses, str) and losses == "suggested":
+        found = suggest_losses(X, y, task=protocol.task, random_state=random_state)
+        suggestions = [suggestion for suggestion in found if refusal_of(suggestion.spec, check) is None]
+        losses = [suggestion.spec for suggestion in suggestions]
+        notes += tuple(map(str, suggestions))
+    if losses is None or (isinstance(losses, str) and losses == "all"):
+        notes += tuple(left_out(protocol, check))
     candidates, reference = _with_baseline(find_candidates(losses, protocol, check), baseline, protocol, check)
     _check_facts(facts.keys() - {"sample_weight", "classes"}, candidates)
     prepare, written = _preparation(preprocessor)
@@ -204,6 +219,7 @@ def compare(
         name=name,
         task=protocol.task,
         scoring=tuple(scorers),
+        scorer=written_scorers[0],
         baseline=reference,
         rope=rope,
         test_share=plan.test_share,
@@ -226,7 +242,7 @@ def compare(
         versions={library: version(library) for library in LIBRARIES},
     )
     data = describe_data(X, y, groups)
-    problem = Problem(X, y, plan.splits, classes, facts, scorers)
+    problem = Problem(X, y, plan.splits, classes, facts, scorers, protocol.method)
     kept: MemoryStore = MemoryStore()
     if store is not None:
         kept = Store(Path(store), _identity(problem, groups, times, plan, settings, template, threads))
@@ -276,6 +292,11 @@ def _facts(n: int, sample_weight: Any, row_facts: Mapping[str, Any] | None) -> d
     facts = {name: np.asarray(values) for name, values in (row_facts or {}).items()}
     if sample_weight is not None:
         facts["sample_weight"] = np.asarray(sample_weight)
+    if between := sorted(facts.keys() & BETWEEN_ROWS):
+        raise DataError(
+            f"row_facts holds {between[0]!r}, which are between all rows of a fit; the splits of a comparison cut them "
+            "apart, leave them out"
+        )
     for name, values in facts.items():
         if values.ndim == 0 or len(values) != n:
             raise DataError(f"{name} must have one row per row of X, {n}, got shape {values.shape}")
@@ -294,6 +315,13 @@ def _protocol(task: str, y: np.ndarray) -> Protocol:
     if task != "auto" and task not in PROTOCOLS:
         raise UnknownNameError(f"unknown task {task!r}{did_you_mean(task, PROTOCOLS)} (auto, {', '.join(PROTOCOLS)})")
     found = find_task(y)
+    if task == "embedding" and found != "multilabel":
+        return PROTOCOLS[task]
+    if task == "embedding":
+        raise TaskError(
+            f"task='embedding' learns from one class per row, y of shape (n,); y holds {y.shape[1]} labels per row. "
+            "Compare classifiers, task='multilabel', or make a class of each set of labels"
+        )
     if task not in ("auto", found):
         raise TaskError(f"task={task!r}, but y is {found}; leave task out, or give another y")
     return PROTOCOLS[found]
@@ -325,47 +353,6 @@ def _model(estimator: Any, protocol: Protocol, plan: Plan) -> Any:
     if model.checkpoint is not None or model.warm_start:
         raise ParameterError("estimator must leave checkpoint and warm_start off: each fit of a comparison begins anew")
     return model
-
-
-def _scorers(scoring: Any, protocol: Protocol, y: np.ndarray) -> tuple[dict[str, Any], tuple[str, ...]]:
-    """Return the scorers by name, the one to rank by first, and what to say of the choice."""
-    if scoring is None:
-        names = list(protocol.scoring)
-        notes: tuple[str, ...] = ()
-        ratio = _imbalance(y) if protocol.rare else 1.0
-        if ratio >= LOPSIDED:
-            names = [protocol.rare, *(n for n in names if n != protocol.rare)]
-            notes = (
-                f"ranked by {protocol.rare.replace('_', ' ')}, as the largest class has {ratio:.0f} times the rows of "
-                "the smallest; scoring= chooses",
-            )
-        return {name: get_scorer(name) for name in names}, notes
-    named = _named_scorers(scoring)
-    if not named:
-        raise ParameterError("scoring is empty; name a scorer such as 'accuracy', or leave it out")
-    scorers: dict[str, Any] = {}
-    for called, scorer in named:
-        if isinstance(scorer, str) and scorer not in get_scorer_names():
-            raise UnknownNameError(
-                f"unknown scorer {scorer!r}{did_you_mean(scorer, get_scorer_names())} "
-                "(sklearn.metrics.get_scorer_names() lists them)"
-            )
-        if called in scorers:
-            raise ParameterError(f"scoring holds two of the name {called!r}; give them names: {{'mine': scorer, ...}}")
-        scorers[called] = get_scorer(scorer)
-    return scorers, ()
-
-
-def _named_scorers(scoring: Any) -> list[tuple[str, Any]]:
-    if isinstance(scoring, Mapping):
-        return list(scoring.items())
-    given = [scoring] if isinstance(scoring, str) or callable(scoring) else list(scoring)
-    return [(s if isinstance(s, str) else getattr(s, "__name__", type(s).__name__), s) for s in given]
-
-
-def _imbalance(y: np.ndarray) -> float:
-    counts = np.unique(y, return_counts=True)[1]
-    return float(counts.max() / counts.min())
 
 
 def _with_baseline(

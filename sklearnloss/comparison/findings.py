@@ -7,10 +7,10 @@ from functools import cached_property
 from typing import Any, Literal
 
 import numpy as np
-from sklearn.metrics import get_scorer_names
 
 from sklearnloss.comparison.candidates import Candidate
 from sklearnloss.comparison.fits import Record
+from sklearnloss.comparison.scoring import ceiling
 from sklearnloss.comparison.statistics import bayesian_t_test, corrected_interval, corrected_t_test, holm
 from sklearnloss.exceptions import DataError
 
@@ -18,8 +18,6 @@ __all__ = ["Findings", "Row", "Settings"]
 
 NAN = math.nan
 CALIBRATION = ("ece", "ece_equal_mass", "ece_classwise", "ks", "nll", "brier")
-# scores of classification are one at best, or zero if they are negated
-BOUNDED = frozenset(get_scorer_names()) - {"positive_likelihood_ratio"}
 
 
 @dataclass(frozen=True)
@@ -32,6 +30,8 @@ class Settings:
         Of the data, and of the problem.
     scoring : tuple of str
         Names of the scores; the first is ranked by.
+    scorer : str
+        The first as Python; empty for a function of the user's.
     baseline : str
         The loss that the others are tested against.
     rope : float
@@ -65,6 +65,7 @@ class Settings:
     name: str
     task: str
     scoring: tuple[str, ...]
+    scorer: str
     baseline: str
     rope: float
     test_share: float
@@ -113,7 +114,7 @@ class Row:
     proper : bool
         Whether the probabilities are meant to be those of the classes.
     fit_seconds, predict_seconds : float
-        Medians of a fit, and of predicting the rows held out.
+        Medians of a fit, and of predicting or embedding the rows held out.
     """
 
     loss: str
@@ -244,7 +245,6 @@ class Findings:
             return Row(name, "not run", "the comparison ended before its first fit")
         scores = self.scores[name]
         low, high = corrected_interval(scores, self.settings.test_share)
-        ceiling = 0.0 if self.metric.startswith("neg_") else 1.0 if self.metric in BOUNDED else math.inf
         calibrations = [r["calibration"] for r in kept if r["calibration"]]
         row = Row(
             name,
@@ -252,7 +252,7 @@ class Findings:
             fits=len(scores),
             score=float(scores.mean()),
             low=low,
-            high=min(high, ceiling),
+            high=min(high, ceiling(self.metric)),
             scores={s: _mean(self._column(name, s)) for s in self.settings.scoring},
             proper=candidate.proper,
             fit_seconds=float(np.median([r["fit_seconds"] for r in kept])),

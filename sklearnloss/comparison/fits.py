@@ -11,7 +11,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import joblib
 import numpy as np
@@ -32,6 +32,7 @@ __all__ = ["Problem", "Record", "load_problem", "run_fit"]
 Record = dict[str, Any]
 
 CURVE_POINTS = 25  # epochs at which the learning curve looks at held-out rows
+PAIRED_ROWS = 2000  # of which a score of pairs takes a tenth of a second; more are looked at in fewer epochs
 CONFUSED = 40  # classes up to which the confusion matrix is kept
 N_BINS = 15  # of the expected calibration error
 MESSAGE = 400  # characters of an error
@@ -53,6 +54,8 @@ class Problem:
         Given to ``fit``: the rows of the split, and ``classes`` as they are.
     scorers : mapping of str to callable
         The first is what the losses are ranked by.
+    method : {"predict", "transform"}
+        What they look at.
     """
 
     X: Any
@@ -61,6 +64,7 @@ class Problem:
     classes: np.ndarray | None
     fit_facts: Mapping[str, np.ndarray]
     scorers: Mapping[str, Any]
+    method: Literal["predict", "transform"] = "predict"
 
 
 @lru_cache(maxsize=1)
@@ -139,7 +143,8 @@ def _fit_and_judge(problem: Problem, split: Split, pipeline: Pipeline, spec: Any
     started = time.perf_counter()
     prepared = prepare.fit_transform(X, y)
     prepared_test = prepare.transform(X_test)
-    curve = HeldOutCurve(model, next(iter(problem.scorers.values())), prepared_test, y_test)
+    points = CURVE_POINTS if problem.method == "predict" else _points_of_pairs(len(split.test))
+    curve = HeldOutCurve(model, next(iter(problem.scorers.values())), prepared_test, y_test, points=points)
     callbacks = model.callbacks
     model.set_params(callbacks=[*(callbacks or []), ("held_out_curve", curve)])
     model.fit(prepared, y, **facts)
@@ -147,7 +152,7 @@ def _fit_and_judge(problem: Problem, split: Split, pipeline: Pipeline, spec: Any
     fit_seconds = time.perf_counter() - started - curve.seconds
 
     started = time.perf_counter()
-    predicted = pipeline.predict(X_test)
+    made = getattr(pipeline, problem.method)(X_test)
     predict_seconds = time.perf_counter() - started
     return {
         "scores": _scores(pipeline, problem.scorers, X_test, y_test),
@@ -158,8 +163,13 @@ def _fit_and_judge(problem: Problem, split: Split, pipeline: Pipeline, spec: Any
         "epochs": int(model.n_iter_),
         "curve": curve.points(model.loss_curve_),
         "calibration": _calibration(pipeline, X_test, y_test),
-        "confusion": _confusion(problem.classes, y_test, predicted),
+        "confusion": _confusion(problem.classes, y_test, made) if problem.method == "predict" else None,
     }
+
+
+def _points_of_pairs(rows: int) -> int:
+    """Return at how many epochs held-out rows are looked at where a score compares each with each."""
+    return int(np.clip(CURVE_POINTS * (PAIRED_ROWS / rows) ** 2, 2, CURVE_POINTS))
 
 
 def _rows(X: Any, rows: np.ndarray) -> Any:
@@ -230,13 +240,13 @@ def _first_line(error: Any) -> str:
 class HeldOutCurve(Callback):  # type: ignore[misc]
     """Score the rows held out at some of the epochs; the time it takes is not the loss's."""
 
-    def __init__(self, model: Any, scorer: Any, X: Any, y: np.ndarray) -> None:
+    def __init__(self, model: Any, scorer: Any, X: Any, y: np.ndarray, *, points: int) -> None:
         self.model, self.scorer, self.X, self.y = model, scorer, X, y
         self.epochs: list[int] = []
         self.scores: list[float | None] = []
         self.seconds = 0.0
         last = model.max_epochs
-        self.wanted = {round(e) for e in np.linspace(1, last, min(last, CURVE_POINTS))}
+        self.wanted = {round(e) for e in np.linspace(1, last, min(last, points))}
 
     def on_epoch_end(self, net: Any, **kwargs: Any) -> None:
         """Look at the epochs that are wanted."""

@@ -4,6 +4,7 @@ import math
 from typing import Any
 
 from sklearnloss.comparison.findings import Findings
+from sklearnloss.comparison.scoring import title
 
 __all__ = ["plot_scores"]
 
@@ -35,7 +36,7 @@ def plot_scores(comparison: Findings, ax: Any = None) -> Any:
         ax.axvline(baseline, color="C1", linewidth=1, linestyle=":")
         ax.axvspan(baseline - settings.rope, baseline + settings.rope, color="C1", alpha=0.1, linewidth=0)
     ax.set_yticks(range(len(ranked)), [row.loss for row in ranked])
-    ax.set_xlabel(f"{comparison.metric.replace('_', ' ')}, mean and 95 % interval ({settings.plan})")
+    ax.set_xlabel(f"{title(comparison.metric)}, mean and 95 % interval ({settings.plan})")
     ax.set_ylim(-0.6, len(ranked) - 0.4)
     ax.spines[["top", "right"]].set_visible(False)
     return ax

@@ -9,11 +9,12 @@ from scipy.sparse import issparse
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.linear_model import LogisticRegression
 from sklearn.model_selection import StratifiedKFold, cross_val_predict
+from sklearn.neighbors import KNeighborsClassifier, NearestCentroid
 from sklearn.utils import check_random_state
 
 from sklearnloss.comparison.preprocessing import make_preprocessor
 
-__all__ = ["ClassProbe", "LabelProbe", "probe_classes", "probe_labels"]
+__all__ = ["ClassProbe", "ClusterProbe", "LabelProbe", "probe_classes", "probe_clusters", "probe_labels"]
 
 MAX_ROWS = 2000
 MAX_LABELS = 20
@@ -88,6 +89,43 @@ class LabelProbe:
         return float((self.proba[self.truth == 0] < EASY_NEGATIVE).mean())
 
 
+@dataclass(frozen=True)
+class ClusterProbe:
+    """How the class of a row is found in the columns as they are.
+
+    Attributes
+    ----------
+    by_neighbour, by_mean : array of bool of shape (n,)
+        Whether the nearest row of the other folds is of its class, and whether the nearest class mean is its own.
+    """
+
+    by_neighbour: np.ndarray
+    by_mean: np.ndarray
+
+
+def probe_clusters(X: Any, y: np.ndarray, *, random_state: Any = 0) -> ClusterProbe | None:
+    """Look for the rows of `probe_classes` by distance; None if there are too few.
+
+    Parameters
+    ----------
+    X : array, sparse matrix or DataFrame of shape (n, d)
+        Features as they come.
+    y : array of shape (n,)
+        Classes; those with fewer than three rows among the rows drawn are left out.
+    random_state : int, RandomState or None, default=0
+        Draws rows and folds.
+    """
+    drawn = _drawn_classes(X, y, check_random_state(random_state))
+    if drawn is None:
+        return None
+    rows, codes, folds = drawn
+    Z = _prepared(X, rows)
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", "self.within_class_std_dev_")  # of columns that are constant within classes
+        by_mean = cross_val_predict(NearestCentroid(), Z, codes, cv=folds) == codes
+    return ClusterProbe(cross_val_predict(KNeighborsClassifier(1), Z, codes, cv=folds) == codes, by_mean)
+
+
 def probe_classes(X: Any, y: np.ndarray, *, random_state: Any = 0) -> ClassProbe | None:
     """Fit on parts of at most 2,000 rows and predict the others; None if there are too few rows.
 
@@ -100,14 +138,10 @@ def probe_classes(X: Any, y: np.ndarray, *, random_state: Any = 0) -> ClassProbe
     random_state : int, RandomState or None, default=0
         Draws rows and folds.
     """
-    rng = check_random_state(random_state)
-    rows = _draw(X, rng)
-    _, codes, counts = np.unique(y[rows], return_inverse=True, return_counts=True)
-    rows = rows[counts[codes] >= N_SPLITS]
-    if (counts >= N_SPLITS).sum() < 2 or len(rows) < MIN_ROWS:
+    drawn = _drawn_classes(X, y, check_random_state(random_state))
+    if drawn is None:
         return None
-    codes = np.unique(y[rows], return_inverse=True)[1]
-    folds = StratifiedKFold(N_SPLITS, shuffle=True, random_state=rng.randint(2**31 - 1))
+    rows, codes, folds = drawn
     Z = _prepared(X, rows)
     return ClassProbe(_out_of_fold(Z, codes, folds, _steps(Z, len(np.unique(codes)))), codes)
 
@@ -136,6 +170,19 @@ def probe_labels(X: Any, y: np.ndarray, *, random_state: Any = 0) -> LabelProbe 
     steps = _steps(Z, 2 * len(labels))
     columns = [_out_of_fold(Z, truth[:, j], folds, steps)[:, 1] for j in labels]
     return LabelProbe(np.column_stack(columns), truth[:, labels])
+
+
+def _drawn_classes(
+    X: Any, y: np.ndarray, rng: np.random.RandomState
+) -> tuple[np.ndarray, np.ndarray, StratifiedKFold] | None:
+    """Return the rows to look at, their classes as numbers, and the folds; None if there are too few rows."""
+    rows = _draw(X, rng)
+    _, codes, counts = np.unique(y[rows], return_inverse=True, return_counts=True)
+    rows = rows[counts[codes] >= N_SPLITS]
+    if (counts >= N_SPLITS).sum() < 2 or len(rows) < MIN_ROWS:
+        return None
+    codes = np.unique(y[rows], return_inverse=True)[1]
+    return rows, codes, StratifiedKFold(N_SPLITS, shuffle=True, random_state=rng.randint(2**31 - 1))
 
 
 def _draw(X: Any, rng: np.random.RandomState) -> np.ndarray:

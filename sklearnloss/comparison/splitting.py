@@ -11,7 +11,7 @@ from sklearn.model_selection import GroupKFold, KFold, StratifiedGroupKFold, Str
 
 from sklearnloss.exceptions import DataError, DataWarning
 
-__all__ = ["Plan", "Split", "plan_splits"]
+__all__ = ["Plan", "Split", "check_retrieval", "plan_splits"]
 
 
 @dataclass(frozen=True)
@@ -129,6 +129,36 @@ def plan_splits(
     )
     identity = f"{code if whole else joblib.hash([(s.train, s.test) for s in splits])} {random_state}"
     return Plan(tuple(splits), words, code, identity)
+
+
+def check_retrieval(y: np.ndarray, splits: tuple[Split, ...]) -> None:
+    """Refuse splits on which nothing can be learnt, or nothing be found among the rows held out.
+
+    Parameters
+    ----------
+    y : array of shape (n,)
+        Classes.
+    splits : tuple of Split
+        What to train on, and what is held out.
+
+    Raises
+    ------
+    DataError
+        If a part has one class, or rows held out are each of another class.
+    """
+    for split in splits:
+        which = f"fold {split.fold + 1} of repeat {split.repeat + 1}"
+        for rows, what in ((split.train, "trains on"), (split.test, "holds out")):
+            if len(found := np.unique(y[rows])) < 2:
+                raise DataError(
+                    f"{which} {what} rows of one class, {found[0]!s}: there is nothing to tell apart; give fewer "
+                    "folds, or other groups"
+                )
+        if np.unique(y[split.test], return_counts=True)[1].max() < 2:
+            raise DataError(
+                f"{which} holds out {len(split.test)} rows, each of another class: there is nothing to find; give "
+                "fewer folds"
+            )
 
 
 def _check_size(n: int, folds: int, groups: np.ndarray | None, times: np.ndarray | None) -> None:

@@ -11,7 +11,14 @@ from typing import Any
 
 import numpy as np
 
-from sklearnloss.comparison.probe import ClassProbe, LabelProbe, probe_classes, probe_labels
+from sklearnloss.comparison.probe import (
+    ClassProbe,
+    ClusterProbe,
+    LabelProbe,
+    probe_classes,
+    probe_clusters,
+    probe_labels,
+)
 from sklearnloss.comparison.tasks import describe_data, find_task, plain_target
 from sklearnloss.exceptions import TaskError
 from sklearnloss.registry import components
@@ -34,6 +41,9 @@ EASY_ROWS = 0.5  # share of rows already predicted well
 SPARSE_LABELS = 0.3  # share of ones below which negatives dominate
 EASY_NEGATIVES = 0.3
 SEVERAL_LABELS = 1.2  # labels of a row, on average
+BATCH, PER_CLASS = 128, 4  # rows of a batch of MetricEmbedder, and of each class in it
+CLUSTERS = 0.05  # share of rows that have a neighbour of their class, but not the nearest class mean
+SMALL_CLASSES = 0.5  # share of classes with fewer rows than a batch wants of each
 Z95 = 1.645  # one-sided
 
 
@@ -57,7 +67,7 @@ class Suggestion:
 
     @property
     def spec(self) -> Loss:
-        """The loss as ``LossClassifier(loss=...)`` takes it."""
+        """The loss as ``LossClassifier(loss=...)`` takes it, or ``MetricEmbedder(loss=...)``."""
         return Loss(self.loss, **self.params)
 
     def __str__(self) -> str:
@@ -74,8 +84,8 @@ def suggest_losses(X: Any, y: Any, *, task: str | None = None, random_state: Any
         Features as they come.
     y : array of shape (n,) or (n, n_labels)
         Classes, or labels of zeros and ones.
-    task : {"binary", "multiclass", "multilabel"} or None, default=None
-        None finds out from y.
+    task : {"binary", "multiclass", "multilabel", "embedding"} or None, default=None
+        None finds out from y whether it is one of the first three.
     random_state : int, RandomState or None, default=0
         Draws the rows, 2,000 at most, and the folds of the linear model behind some of the reasons.
 
@@ -90,7 +100,7 @@ def suggest_losses(X: Any, y: Any, *, task: str | None = None, random_state: Any
     DataError
         If the target cannot be used.
     TaskError
-        If ``task`` is not what y is.
+        If ``task`` is not what y is, or several labels are to be embedded.
 
     Examples
     --------
@@ -102,7 +112,8 @@ def suggest_losses(X: Any, y: Any, *, task: str | None = None, random_state: Any
     logit_adjusted: class '1' has 5.6% of the rows, 1 for 17 of '0'; for balanced accuracy all classes count alike
     """
     found = find_task(y)
-    if task is not None and task != found:
+    embedded = task == "embedding" and found != "multilabel"
+    if task is not None and task != found and not embedded:
         raise TaskError(f"task={task!r}, but y is {found}; leave task out, or give another y")
     values = plain_target(y)
     X = X if hasattr(X, "shape") else np.asarray(X)
@@ -112,10 +123,12 @@ def suggest_losses(X: Any, y: Any, *, task: str | None = None, random_state: Any
         rules = LABEL_RULES
     else:
         classes = np.unique(values)
-        view = _View(facts, classes=probe_classes(X, values, random_state=random_state), positive=str(classes[1]))
-        rules = CLASS_RULES
+        clusters = probe_clusters(X, values, random_state=random_state) if embedded else None
+        probe = probe_classes(X, values, random_state=random_state)
+        view = _View(facts, classes=probe, clusters=clusters, positive=str(classes[1]))
+        rules = EMBEDDING_RULES if embedded else CLASS_RULES
     findings = [finding for rule in rules for finding in rule(view)]
-    return [_baseline(facts), *_merged(findings)]
+    return [_embedding_baseline(view) if embedded else _baseline(facts), *_merged(findings)]
 
 
 @dataclass(frozen=True)
@@ -125,6 +138,7 @@ class _View:
     facts: Mapping[str, Any]
     classes: ClassProbe | None = None
     labels: LabelProbe | None = None
+    clusters: ClusterProbe | None = None
     positive: str = ""
 
     @property
@@ -157,6 +171,16 @@ def _baseline(facts: Mapping[str, Any]) -> Suggestion:
     top = facts["classes"][0]
     reason = f"the one to beat; always answering {top['name']!r} would be right in {top['share']:.0%} of the rows"
     return Suggestion("cross_entropy", {}, reason)
+
+
+def _embedding_baseline(view: _View) -> Suggestion:
+    reason = f"the one to beat; {view.n_classes} classes"
+    if view.clusters is not None:
+        share = view.clusters.by_neighbour.mean()
+        reason = (
+            f"the one to beat; as the columns are, the nearest other row is of the class in {share:.0%} of the rows"
+        )
+    return Suggestion("multi_similarity", {}, reason)
 
 
 def _merged(findings: list[_Finding]) -> list[Suggestion]:
@@ -229,6 +253,8 @@ def _wrong_share(view: _View) -> float | None:
         return None  # it knows no more than which class is frequent
     wrong, surest = probe.sure_and_wrong()
     share = wrong / surest
+    if view.clusters is not None and 1 - view.clusters.by_neighbour.mean() < share:
+        return None  # a wrong label would spoil its neighbours too: it is the model that is wrong
     return share if _lower_bound(wrong, surest) >= WRONG_LABELS and share <= LOST else None
 
 
@@ -238,7 +264,8 @@ def _lower_bound(count: int, total: int) -> float:
     return (share + z / 2 - Z95 * math.sqrt(share * (1 - share) / total + z / (4 * total))) / (1 + z)
 
 
-def _wrong_labels(view: _View) -> Iterator[_Finding]:
+def _wrongness(view: _View) -> tuple[float, str, float | None]:
+    """Return how strongly labels look wrong (0: not at all), what was measured, and the share where a model is sure."""
     reasons = []
     strength = 0.0
     share = _wrong_share(view)
@@ -253,9 +280,13 @@ def _wrong_labels(view: _View) -> Iterator[_Finding]:
     if outvoted >= max(OUTVOTED * rows, 2):
         strength = max(strength, outvoted / rows / OUTVOTED)
         reasons.append(f"{outvoted:,} of {rows:,} rows have another label than most of those with the same features")
-    if not reasons:
+    return strength, " and ".join(reasons), share
+
+
+def _wrong_labels(view: _View) -> Iterator[_Finding]:
+    strength, measured, share = _wrongness(view)
+    if not strength:
         return
-    measured = " and ".join(reasons)
     yield _Finding(
         strength,
         "gce",
@@ -349,6 +380,45 @@ def _several_labels(view: _View) -> Iterator[_Finding]:
     )
 
 
+def _proxies(view: _View) -> Iterator[_Finding]:
+    strength, measured, _ = _wrongness(view)
+    if strength:
+        reason = f"{measured}; rows are compared with a proxy of each class, which a few wrong ones do not move far"
+        yield _Finding(strength, "proxy_anchor", reason)
+    k, held = view.n_classes, BATCH // PER_CLASS
+    if k > held:
+        reason = f"{k} classes, of which a batch of {BATCH} rows holds {held}; its proxies stand for all of them"
+        yield _Finding(math.log(k) / math.log(held), "proxy_anchor", reason)
+
+
+def _several_clusters(view: _View) -> Iterator[_Finding]:
+    if view.clusters is None:
+        return
+    near, mean = view.clusters.by_neighbour, view.clusters.by_mean
+    gap = near.astype(float) - mean
+    if gap.mean() - Z95 * gap.std() / math.sqrt(len(gap)) < CLUSTERS:
+        return
+    yield _Finding(
+        gap.mean() / CLUSTERS,
+        "soft_triple",
+        f"the nearest other row is of the class in {near.mean():.0%} of {len(near):,} rows, the nearest class mean in "
+        f"{mean.mean():.0%}: one center does not do for a class; it gives each several",
+    )
+
+
+def _small_classes(view: _View) -> Iterator[_Finding]:
+    counts = [row["count"] for row in view.facts["classes"]]
+    small = sum(count < PER_CLASS for count in counts) / len(counts)
+    if small < SMALL_CLASSES:
+        return
+    yield _Finding(
+        small / SMALL_CLASSES,
+        "npairs",
+        f"{small:.0%} of the {len(counts)} classes have fewer than {PER_CLASS} rows; it needs one pair of each",
+    )
+
+
 Rule = Callable[[_View], Iterator[_Finding]]
 CLASS_RULES: tuple[Rule, ...] = (_imbalance, _easy_rows, _wrong_labels, _many_classes, _few_rows, _overconfidence)
+EMBEDDING_RULES: tuple[Rule, ...] = (_proxies, _several_clusters, _small_classes)
 LABEL_RULES: tuple[Rule, ...] = (_sparse_labels, _several_labels)

@@ -43,7 +43,7 @@ def check_classes(y: Any, *, who: str) -> Any:
     fractions = y.dtype.kind == "f"
     if number and n_values > FEW_VALUES and (fractions or n_values * ROWS_PER_VALUE > len(y)):
         raise DataError(
-            f"{title} looks continuous: {n_values} different numbers in {len(y)} rows; comparisons are of classifiers. "
+            f"{title} looks continuous: {n_values} different numbers in {len(y)} rows; comparisons are of classes. "
             "Regression is not compared yet; cut the target into classes, or name another column"
         )
     if not number and n_values == len(y) > 2:

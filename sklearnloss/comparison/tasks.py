@@ -58,7 +58,7 @@ def find_task(y: Any) -> Kind:
     if kind.startswith("continuous"):
         raise DataError(
             f"the target looks continuous: {len(np.unique(values))} different numbers in {len(values)} rows; what is "
-            "compared are classifiers. Regression is not compared yet; cut the target into classes"
+            "compared learns from classes. Regression is not compared yet; cut the target into classes"
         )
     if values.ndim != 1:
         raise DataError(f"a target must be (n,), or (n, n_labels) of zeros and ones; got {values.shape}")

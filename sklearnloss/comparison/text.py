@@ -6,10 +6,21 @@ from typing import NamedTuple
 
 from sklearnloss.comparison.budget import duration
 from sklearnloss.comparison.findings import Findings, Row
+from sklearnloss.comparison.protocols import PROTOCOLS
+from sklearnloss.comparison.scoring import title
 
 __all__ = ["Column", "columns", "interval", "signed", "table", "verdict"]
 
-NARROW = ("predict", "p (Holm)", "NLL", "ECE", "to baseline", "fit", "95 % interval")  # what gives way, in that order
+NARROW = (
+    "predict",
+    "transform",
+    "p (Holm)",
+    "NLL",
+    "ECE",
+    "to baseline",
+    "fit",
+    "95 % interval",
+)  # what gives way, in that order
 GAP = 2  # cells between columns
 SURE = 0.95  # probability from which a table speaks of better, worse or equivalent
 
@@ -71,7 +82,7 @@ def columns(comparison: Findings) -> list[Column]:
     settings = comparison.settings
     return [
         Column("loss", lambda row: row.loss, lambda row: row.loss),
-        Column(_title(comparison.metric), lambda row: f"{row.score:.4f}", lambda row: row.score),
+        Column(title(comparison.metric), lambda row: f"{row.score:.4f}", lambda row: row.score),
         Column("95 % interval", interval, lambda row: row.low),
         Column("to baseline", lambda row: signed(row.difference), lambda row: row.difference),
         Column("p (Holm)", lambda row: _p(row.p_holm), lambda row: row.p_holm),
@@ -84,7 +95,9 @@ def columns(comparison: Findings) -> list[Column]:
         Column("ECE", lambda row: _number(row.ece), lambda row: row.ece),
         Column("NLL", lambda row: _number(_nll(row)), _nll),
         Column("fit", lambda row: duration(row.fit_seconds), lambda row: row.fit_seconds),
-        Column("predict", lambda row: duration(row.predict_seconds), lambda row: row.predict_seconds),
+        Column(
+            PROTOCOLS[settings.task].method, lambda row: duration(row.predict_seconds), lambda row: row.predict_seconds
+        ),
     ]
 
 
@@ -95,7 +108,7 @@ def interval(row: Row) -> str:
 
 def _score_column(name: str) -> Column:
     return Column(
-        _title(name),
+        title(name),
         lambda row: _number(row.scores.get(name, math.nan)),
         lambda row: row.scores.get(name, math.nan),
     )
@@ -120,7 +133,7 @@ def table(comparison: Findings, width: int | None = None) -> str:
     shown = columns(comparison)
     cells = [[column.name for column in shown], *([column.text(row) for column in shown] for row in ranked)]
     widths = {i: max(len(row[i]) for row in cells) for i in range(len(shown)) if i == 0 or any(r[i] for r in cells[1:])}
-    for name in (*map(_title, comparison.settings.scoring[:0:-1]), *NARROW):
+    for name in (*map(title, comparison.settings.scoring[:0:-1]), *NARROW):
         if width is not None and sum(widths.values()) + GAP * (len(widths) - 1) > width:
             widths = {i: w for i, w in widths.items() if cells[0][i] != name}
     left = {"loss", "verdict"}
@@ -145,10 +158,6 @@ def _below(comparison: Findings) -> str:
         f"verdict: against {settings.baseline}, closer than {settings.rope:g} is equivalent, 95 % sure",
     ]
     return "\n".join(lines)
-
-
-def _title(score: str) -> str:
-    return score.replace("_", " ")
 
 
 def signed(difference: float) -> str:

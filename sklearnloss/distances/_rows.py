@@ -2,14 +2,15 @@
 
 import torch
 from torch import Tensor
-from torch.nn.functional import normalize as unit
+
+from sklearnloss.functional.vectors import unit_rows
 
 
 def prepared(a: Tensor, b: Tensor, *, normalize: bool) -> tuple[Tensor, Tensor]:
     """Return both in float32 at least, with length one if they are to be normalized."""
     dtype = torch.promote_types(torch.promote_types(a.dtype, b.dtype), torch.float32)
     a, b = a.to(dtype), b.to(dtype)
-    return (unit(a, dim=1), unit(b, dim=1)) if normalize else (a, b)
+    return (unit_rows(a), unit_rows(b)) if normalize else (a, b)
 
 
 def squares(a: Tensor, b: Tensor) -> tuple[Tensor, Tensor]:

@@ -20,9 +20,10 @@ from sklearnloss.component import Component
 from sklearnloss.estimators._base import NetEstimator, Output, Rows, with_callbacks
 from sklearnloss.estimators._classes import fit_facts
 from sklearnloss.estimators._data import open_data
+from sklearnloss.estimators._embedding_terms import check_embedding_terms
 from sklearnloss.estimators._targets import ClassTargets
 from sklearnloss.exceptions import MissingFactError, TaskError
-from sklearnloss.facts import FACTS, ROLES
+from sklearnloss.facts import FACTS
 from sklearnloss.spec import Choice, choose, choose_terms
 from sklearnloss.training.backbone import ACTIVATIONS, Network, build_network
 from sklearnloss.training.mining import Mining
@@ -493,23 +494,13 @@ class MetricEmbedder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, NetEstim
         return {} if self._targets is None else {"classes": self._targets.classes}
 
     def _output(self, terms: Mapping[str, Choice], rows: Rows) -> Output:
-        for component in (c.component for c in terms.values()):
-            if component.role and ROLES[component.role].head != "none":
-                raise TaskError(
-                    f"{component.title} works on {component.role}; MetricEmbedder takes losses on embeddings or on "
-                    "view_a, view_b. Use LossClassifier, or sklearnloss list loss for others"
-                )
-            if component.role == "view_a" and self._view() is None:
-                raise TaskError(
-                    f"{component.title} compares two views of each row; set views='noise' (sklearnloss list view)"
-                )
-            if self.distance is not None and len(terms) == 1 and "distance" not in component.wishes:
-                raise TaskError(
-                    f"{component.title} compares in its own way and takes no distance; leave distance out, or choose "
-                    "a loss on distances, such as 'triplet' or 'contrastive'"
-                )
-        if not any(c.component.role for c in terms.values()):
-            raise TaskError("MetricEmbedder needs a term that looks at embeddings, for example 'multi_similarity'")
+        check_embedding_terms(
+            terms,
+            viewed=self._view() is not None,
+            distance=self.distance,
+            miner=self.miner,
+            memory=self.memory,
+        )
         return "embeddings", self.embedding_dim
 
     def _network(self, rows: Rows, output: Output, scaler: Any, seed: int) -> Network:

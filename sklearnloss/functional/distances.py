@@ -20,5 +20,9 @@ def signal_to_noise(a: Tensor, b: Tensor) -> Tensor:
     """
     a, b = (t - t.mean(1, keepdim=True) for t in (a, b))
     signal = a.square().sum(1, keepdim=True)  # (n, 1)
-    noise = torch.addmm(b.square().sum(1), a, b.T, alpha=-2) + signal  # (n, m)
-    return noise / torch.where(signal > 1e-8, signal, torch.inf)
+    exists = signal > 1e-8
+    inverse = torch.where(exists, 1 / torch.where(exists, signal, 1.0), 0.0)
+    # (|a|^2 + |b|^2 - 2 a.b) / |a|^2 as one dot product, so that nothing but the product passes over (n, m)
+    left = torch.cat([exists.to(a.dtype), inverse, -2 * inverse * a], dim=1)  # (n, d + 2)
+    right = torch.cat([torch.ones_like(b[:, :1]), b.square().sum(1, keepdim=True), b], dim=1)  # (m, d + 2)
+    return left @ right.T

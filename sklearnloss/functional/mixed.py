@@ -2,9 +2,9 @@
 
 import torch
 from torch import Tensor
-from torch.nn.functional import normalize
 
 from sklearnloss.functional.pairs import Distance, Mixed
+from sklearnloss.functional.vectors import unit_rows
 
 __all__ = ["mixed_cosines", "mixed_distances"]
 
@@ -53,4 +53,4 @@ def _working(vectors: Tensor) -> Tensor:
 
 
 def _unit(vectors: Tensor) -> Tensor:
-    return normalize(_working(vectors), dim=-1)
+    return unit_rows(_working(vectors))

@@ -18,6 +18,8 @@ import torch
 from torch import Tensor
 from torch.nn.functional import normalize, threshold
 
+from sklearnloss.functional.vectors import unit_rows
+
 __all__ = [
     "Block",
     "Compare",
@@ -150,8 +152,11 @@ class Block:
         Negatives that a miner kept for each partner; None is all.
     """
 
-    def __init__(self, values: Tensor, rows: slice, batch: "Batch") -> None:
+    def __init__(
+        self, values: Tensor, rows: slice, batch: "Batch", columns: Tensor, further: Tensor | None = None
+    ) -> None:
         self.values, self.rows, self.batch = values, rows, batch
+        self._columns, self._further = columns, further  # (N, d), (b, s, d)
         self.partners, self.in_class, self.is_positive = batch.partners(rows)
         self._all_positive = self.is_positive
         self.triplets: Tensor | Window | None = None
@@ -251,6 +256,18 @@ class Block:
             return some & (gap > self.triplets.low) & (gap < self.triplets.high)
         return some if self.triplets is None else some & self.triplets
 
+    @property
+    def partner_values(self) -> Tensor:
+        """How near each partner is to the columns, and to the further negatives of the anchor, (b, m, n).
+
+        Cosines or dot products times the rule's scale, with a gradient in rules that say ``inner``.
+        """
+        partners = self._columns[self.partners] * self.batch.scale  # (b, m, d)
+        near = partners @ self._columns.T
+        if self._further is None:
+            return near
+        return torch.cat([near, torch.einsum("bmd,bsd->bms", partners, self._further)], dim=2)
+
     # -- what miners look at ------------------------------------------------------------------------------------------
 
     @cached_property
@@ -301,6 +318,8 @@ class Rule(NamedTuple):
         Whether the rule looks at ``block.triplets`` itself; else a miner of triplets keeps the pairs in them.
     arrays : bool
         Whether the rule makes arrays (b, m, n), so that blocks must be lower.
+    inner : bool
+        Whether the rule has a gradient through ``block.partner_values``.
     """
 
     value: Callable[[Block], tuple[Tensor, Tensor]]
@@ -309,6 +328,7 @@ class Rule(NamedTuple):
     scale: Any = 1.0
     triplets: bool = False
     arrays: bool = False
+    inner: bool = False
 
 
 def per_anchor(
@@ -397,7 +417,7 @@ def per_anchor(
 
 def _prepared(embeddings: Tensor, dtype: torch.dtype, compare: Compare) -> Tensor:
     embeddings = embeddings.to(dtype)
-    return normalize(embeddings, dim=-1) if compare in ("cosine", "euclidean") else embeddings
+    return unit_rows(embeddings) if compare in ("cosine", "euclidean") else embeddings
 
 
 # -- a batch ----------------------------------------------------------------------------------------------------------
@@ -430,7 +450,7 @@ class Batch:
         smallest, self.largest = (int(count) for count in counts.aminmax())
         self.padded = smallest < self.largest or not alone  # whether a class may have fewer columns than the largest
 
-    @property
+    @cached_property
     def class_size(self) -> Tensor:
         """How many columns the class of each column has, (N,)."""
         return torch.empty_like(self.order).scatter_(0, self.order, self.counts.repeat_interleave(self.counts))
@@ -455,12 +475,14 @@ class Batch:
         """Return totals and counts (n, parts) in plain torch, all anchors in one block."""
         self.tensors = anchors, columns, negatives
         rows = slice(0, len(self.size))
-        totals, counts = self.rule.value(self.block(rows, self.values(anchors, columns, negatives)))
+        values = self.values(anchors, columns, negatives)
+        totals, counts = self.rule.value(self.block(rows, values, columns, negatives))
         return totals.reshape(-1, self.rule.parts), counts.reshape(-1, self.rule.parts).to(totals.dtype)
 
-    def block(self, rows: slice, values: Tensor) -> Block:
+    def block(self, rows: slice, values: Tensor, columns: Tensor | None = None, further: Tensor | None = None) -> Block:
         """Return a block with what the miner keeps of it."""
-        block = Block(values, rows, self)
+        assert self.tensors is not None
+        block = Block(values, rows, self, self.tensors[1] if columns is None else columns, further)
         if self.pairs is not None and self.pairs.select is not None:
             with torch.no_grad():
                 block.keep(self.pairs.select(block))
@@ -562,6 +584,9 @@ class Batch:
             if callable(self.compare):
                 totals[rows], counts[rows] = self._through_distance(rows, theirs, gradients, weight)
                 continue
+            if self.rule.inner:
+                totals[rows], counts[rows] = self._throughout(rows, theirs, gradients, weight)
+                continue
             out = None
             if plain:
                 height = rows.stop - rows.start
@@ -586,7 +611,7 @@ class Batch:
             with torch.enable_grad():
                 leaf = values.detach().requires_grad_()
                 totals, counts = self.rule.value(self.block(rows, leaf))
-                slopes = [*_gradients(totals.reshape(-1, parts), leaf, weight)]
+                slopes = [slope for (slope,) in _gradients(totals.reshape(-1, parts), [leaf], weight)]
             kept = _divisor(values) if self.compare == "euclidean" else values
         else:
             totals, counts = self.rule.value(self.block(rows, values))
@@ -674,19 +699,44 @@ class Batch:
                 into[2][rows] += found[2]
         return totals, counts
 
+    def _throughout(
+        self, rows: slice, theirs: Tensor | None, gradients: list[list[Tensor]], weight: Tensor | None
+    ) -> tuple[Tensor, Tensor]:
+        """Do a block that autograd goes through from end to end."""
+        assert self.tensors is not None
+        anchors, columns, _ = self.tensors
+        with torch.set_grad_enabled(bool(gradients)):
+            leaves = [
+                t.detach().requires_grad_(bool(gradients)) for t in (anchors[rows], columns, theirs) if t is not None
+            ]
+            further = None if theirs is None else leaves[2]
+            values = self.values(leaves[0], leaves[1], further)
+            totals, counts = self.rule.value(self.block(rows, values, leaves[1], further))
+            totals = totals.reshape(-1, self.rule.parts)
+            found = _gradients(totals, leaves, weight) if gradients else []
+        for into, slopes in zip(gradients, found, strict=True):
+            into[0][rows] += slopes[0]
+            into[1] += slopes[1]
+            if theirs is not None:
+                into[2][rows] += slopes[2]
+        return totals.detach(), counts.reshape(-1, self.rule.parts)
+
 
 def _divisor(distances: Tensor) -> Tensor:
     """Return by what a slope with respect to distances is divided, to be one with respect to half their squares."""
     return threshold(distances, 2 * torch.finfo(distances.dtype).eps, torch.inf)  # duplicates have no direction
 
 
-def _gradients(totals: Tensor, leaf: Tensor, weight: Tensor | None) -> list[Tensor]:
-    """Return the gradient of each part's sum; with weights, that of the weighted sum of all."""
+def _gradients(totals: Tensor, leaves: list[Tensor], weight: Tensor | None) -> list[list[Tensor]]:
+    """Return the gradients of each part's sum; with weights, those of the weighted sum of all."""
     n_parts = totals.shape[1]
     if not totals.requires_grad:  # nothing in the block depends on its values
-        return [torch.zeros_like(leaf) for _ in range(n_parts if weight is None else 1)]
+        return [[torch.zeros_like(leaf) for leaf in leaves] for _ in range(n_parts if weight is None else 1)]
     sums = [totals[:, k].sum() for k in range(n_parts)] if weight is None else [(totals * weight).sum()]
-    return [torch.autograd.grad(s, leaf, retain_graph=k + 1 < len(sums))[0] for k, s in enumerate(sums)]
+    return [
+        list(torch.autograd.grad(s, leaves, retain_graph=k + 1 < len(sums), materialize_grads=True))
+        for k, s in enumerate(sums)
+    ]
 
 
 def softmax_(logits: Tensor) -> Tensor:

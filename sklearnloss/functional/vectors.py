@@ -7,9 +7,9 @@ __all__ = ["distances", "squared_distances", "unit_rows"]
 
 
 def unit_rows(x: Tensor) -> Tensor:
-    """Return the rows (n, d) divided by their length; a row of zeros stays as it is, and has no gradient.
+    """Return vectors (..., d) divided by their length; one of zeros stays as it is, and has no gradient.
 
-    Dividing by a small number instead would multiply the gradient of such a row by 1e12.
+    Dividing by a small number instead would multiply the gradient of such a vector by 1e12.
 
     Examples
     --------
@@ -17,7 +17,7 @@ def unit_rows(x: Tensor) -> Tensor:
     tensor([[0.6000, 0.8000],
             [0.0000, 0.0000]])
     """
-    length = torch.linalg.vector_norm(x, dim=1, keepdim=True)  # (n, 1)
+    length = torch.linalg.vector_norm(x, dim=-1, keepdim=True)  # (..., 1)
     return torch.where(length > 0, x / length.clamp(min=torch.finfo(x.dtype).tiny), 0.0)
 
 

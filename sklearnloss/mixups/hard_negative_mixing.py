@@ -1,12 +1,12 @@
 """Hard negatives mixed in pairs and in lists."""
 
 import torch
-from torch.nn.functional import normalize
 
 from sklearnloss.component import mixup
 from sklearnloss.constraints import NonNegativeInt, Positive, PositiveInt
 from sklearnloss.functional.nearest import nearest_rows
 from sklearnloss.functional.pairs import Extra
+from sklearnloss.functional.vectors import unit_rows
 from sklearnloss.mixups._beta import symmetric_beta
 from sklearnloss.typing import Embeddings, Generator, Labels
 
@@ -71,7 +71,7 @@ def hard_negative_mixing(
     index, count = nearest_rows(embeddings, n_hard, y=y)  # (n, k)
     if not bool(count.all()):  # one class: an anchor lacks negatives only where all do
         return Extra(embeddings.new_zeros(n, 0, d))
-    unit = normalize(embeddings, dim=1)
+    unit = unit_rows(embeddings)
     hard = unit[index]  # (n, k, d)
     uniform = torch.rand(2, n, n_mixed, generator=rng, device=y.device)
     others = (count[:, None] - 1).clamp(min=1)
@@ -86,4 +86,4 @@ def hard_negative_mixing(
         meant = torch.arange(index.shape[1], device=y.device) < count[:, None]
         shares = scores.masked_fill(~meant, -torch.inf).softmax(1)
         mixed.append(torch.einsum("nk,nkd->nd", shares, hard)[:, None])
-    return Extra(normalize(torch.cat(mixed, dim=1), dim=2))
+    return Extra(unit_rows(torch.cat(mixed, dim=1)))

@@ -4,11 +4,11 @@ from typing import Annotated, Literal
 
 import torch
 from torch import Tensor
-from torch.nn.functional import normalize
 
 from sklearnloss.component import mixup
 from sklearnloss.constraints import Interval, Positive
 from sklearnloss.functional.pairs import Extra
+from sklearnloss.functional.vectors import unit_rows
 from sklearnloss.mixups._beta import symmetric_beta
 from sklearnloss.typing import Embeddings, Generator, Labels
 
@@ -70,7 +70,7 @@ def hard_pair_mix(
     >>> extra.embeddings.shape, extra.y.shape
     (torch.Size([8, 4]), torch.Size([8]))
     """
-    unit = normalize(embeddings, dim=1)
+    unit = unit_rows(embeddings)
     farthest, nearest = _hard_pairs(unit.detach(), y)
     partner = torch.randperm(len(y), generator=rng, device=y.device)
     first, second = symmetric_beta(alpha, rng, device=y.device, size=(2, len(y))).to(unit.dtype)  # (n,)

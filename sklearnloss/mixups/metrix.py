@@ -2,12 +2,13 @@
 
 import torch
 from torch import Tensor
-from torch.nn.functional import normalize
 
 from sklearnloss.component import mixup
 from sklearnloss.constraints import NonNegative, Positive, PositiveInt
+from sklearnloss.functional.classes import place_in_class
 from sklearnloss.functional.nearest import nearest_rows
 from sklearnloss.functional.pairs import Mixed
+from sklearnloss.functional.vectors import unit_rows
 from sklearnloss.mixups._beta import symmetric_beta
 from sklearnloss.typing import Embeddings, Generator, Labels
 
@@ -67,7 +68,7 @@ def metrix(
     >>> mixed.embeddings.shape, mixed.exists.any(1).tolist()
     (torch.Size([4, 2, 4]), [True, True, False, False])
     """
-    unit = normalize(embeddings, dim=1)
+    unit = unit_rows(embeddings)
     negative, count = nearest_rows(embeddings, n_mixed, y=y)  # (n, s)
     positive, alone = _others_of_the_class(y, negative.shape[1], rng)
     itself = torch.arange(len(y), device=y.device)[:, None]
@@ -84,7 +85,7 @@ def _others_of_the_class(y: Tensor, size: int, rng: Generator) -> tuple[Tensor, 
     _, number, counts = y.unique(return_inverse=True, return_counts=True)  # type: ignore[no-untyped-call]
     order = number.argsort(stable=True)  # rows of a class stand together
     first, count = (counts.cumsum(0) - counts)[number, None], counts[number, None]  # (n, 1)
-    rank = order.argsort()[:, None] - first  # (n, 1); place in the class
+    rank = place_in_class(y)[:, None]  # (n, 1)
     others = (count - 1).clamp(min=1)
     uniform = torch.rand(len(y), size, generator=rng, device=y.device)
     step = 1 + torch.minimum((uniform * others).long(), others - 1)

@@ -15,7 +15,7 @@ from sklearnloss.exceptions import TaskError, TrainingError
 from sklearnloss.functional.pairs import Block, Extra, Kept, Mined, Mixed, Rule, per_anchor
 from sklearnloss.spec import Choice
 
-__all__ = ["Memory", "Mining", "listed_triplets"]
+__all__ = ["Memory", "Mining", "listed_triplets", "not_taken"]
 
 Facts = dict[str, Any]
 
@@ -189,11 +189,15 @@ class Mining(nn.Module):
 
     def _check_taken(self, kind: str, *names: str) -> None:
         if not set(names) & set(self.takes):
-            who = self.titles.get(kind, "the memory")
-            raise TaskError(
-                f"{who} makes {names[0]!r}, which no term of the loss takes; choose a loss over pairs, such as "
-                "'multi_similarity', 'triplet' or 'contrastive'"
-            )
+            raise TaskError(not_taken(self.titles.get(kind, "the memory"), names[0]))
+
+
+def not_taken(who: str, made: str) -> str:
+    """Say that no loss takes what a miner, a mixup or the memory makes."""
+    return (
+        f"{who} makes {made!r}, which no term of the loss takes; choose a loss over pairs, such as "
+        "'multi_similarity', 'triplet' or 'contrastive'"
+    )
 
 
 _FORMS = "a miner of embeddings gives a mask (n, n), pairs (p, 2), triplets (t, 3) or Extra"

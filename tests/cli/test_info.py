@@ -188,3 +188,20 @@ class TestOnThreePlugins:
         result = run("info", "acme:twise")
         assert (result.exit_code, result.stdout) == (2, "")
         assert result.stderr == "error: unknown component 'acme:twise'; did you mean 'twice'? (sklearnloss list)\n"
+
+
+@pytest.mark.parametrize(
+    ("name", "line"),
+    [
+        ("miner:semihard", 'model = MetricEmbedder(miner=Miner("semihard", margin=0.2)).fit(X, y)'),
+        ("distance:dot", 'model = MetricEmbedder("contrastive", distance=Distance("dot", normalize=False)).fit(X, y)'),
+        ("view:noise", 'model = MetricEmbedder(views=View("noise", sigma=0.1)).fit(X)'),
+        ("loss:vicreg", "MetricEmbedder("),
+        ("sampler:knn_batch", "MetricEmbedder("),
+        ("mixup:metrix", 'MetricEmbedder("contrastive", mixup='),
+    ],
+)
+def test_what_works_on_embeddings_is_shown_in_metric_embedder(name, line):
+    kind, _, short = name.partition(":")
+    component = next(c for c in components(kind) if c.name == short)
+    assert line in usage(component)[1]

@@ -64,7 +64,7 @@ def test_all_adds_losses_whose_formula_is_a_guess(monkeypatch):
         return logits.sum(1)
 
     monkeypatch.setattr(registry.registry, "components", lambda kind=None: [guessed.component])
-    monkeypatch.setattr("sklearnloss.comparison.candidates._short", lambda c: c.obj)
+    monkeypatch.setattr("sklearnloss.comparison.candidates.short_name", lambda c: c.obj)
     monkeypatch.setattr(registry.registry, "lookup", lambda kind, name: guessed.component)
     assert (names(None), names("all")) == ([], ["guessed"])
 

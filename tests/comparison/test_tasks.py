@@ -40,7 +40,7 @@ def test_the_task_is_found_from_the_target(what):
         ([1, 1, 1], "the target cannot be used: a classifier needs at least two classes, got one class: [1]"),
         (
             [0.5, 1.25, 1.25],
-            "the target looks continuous: 2 different numbers in 3 rows; what is compared are classifiers.",
+            "the target looks continuous: 2 different numbers in 3 rows; what is compared learns from classes.",
         ),
         ([0.0, np.nan, 1.0], "the target is missing in 1 of 3 rows; leave these rows out"),
         (np.array(["a", None, "b"], dtype=object), "the target is missing in 1 of 3 rows; leave these rows out"),

@@ -3,7 +3,7 @@ import pytest
 import torch
 from sklearn.neighbors import NearestNeighbors
 
-from sklearnloss.functional import neighbors
+from sklearnloss.functional import nearest
 from sklearnloss.functional.nearest import draw, nearest_rows
 
 
@@ -39,7 +39,7 @@ def test_counts_how_many_there_are(k, found):
 def test_the_height_of_blocks_changes_nothing(monkeypatch):
     embeddings, y = rows()
     whole = nearest_rows(embeddings, 4, y=y)
-    monkeypatch.setitem(neighbors.ENTRIES, "cpu", 100)
+    monkeypatch.setitem(nearest.ENTRIES, "cpu", 100)
     for part, wanted in zip(nearest_rows(embeddings, 4, y=y), whole, strict=True):
         assert torch.equal(part, wanted)
 

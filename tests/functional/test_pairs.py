@@ -73,6 +73,12 @@ def gaps(block):
     return torch.where(exists, products, 0.0).sum((1, 2)), exists.sum((1, 2))
 
 
+def sums(block):
+    """Products over (anchor, positive, negative) of what both are to the negative."""
+    products = (block.negatives(0.0)[:, None] * block.partner_values).sum(2)
+    return torch.where(block.is_positive, products, 0.0).sum(1), block.n_positives
+
+
 def gaps_dense(values, positive, negative, kept=None):
     exists = positive[:, :, None] & negative[:, None]
     exists = exists if kept is None else exists & kept
@@ -484,6 +490,51 @@ def test_batches_without_positives_or_negatives_have_a_valid_gradient(name, labe
     totals.sum().backward()
     assert_close(totals, dense(name, embeddings, y)[0])
     assert embeddings.grad.isfinite().all()
+
+
+# -- partners and columns ---------------------------------------------------------------------------------------------
+
+
+INNER = Rule(sums, arrays=True, inner=True)
+
+
+def sums_dense(unit, y, own=None):
+    positive, negative = masks(y)
+    s = unit @ unit.T
+    products = torch.where(negative[:, None], s[:, None] * s[None], 0.0).sum(2)  # (n, n)
+    if own is not None:
+        own = normalize(own, dim=2)
+        mine, theirs = torch.einsum("id,isd->is", unit, own), torch.einsum("jd,isd->ijs", unit, own)
+        products = products + (mine[:, None] * theirs).sum(2)
+    return torch.where(positive, products, 0.0).sum(1)
+
+
+@pytest.mark.usefixtures("low")
+@pytest.mark.parametrize("further", [False, True])
+def test_a_rule_may_look_at_what_partners_are_to_the_columns(further):
+    embeddings, y = batch()
+    own = torch.sin(torch.arange(len(y) * 8.0, dtype=torch.float64)).reshape(len(y), 2, 4).requires_grad_()
+    mined = Mined(extra=(Extra(own),)) if further else None
+    totals, _ = per_anchor(INNER, embeddings, y, pairs=mined)
+    wanted = sums_dense(normalize(embeddings, dim=1), y, own if further else None)
+    assert_close(totals, wanted)
+    leaves = (embeddings, own) if further else (embeddings,)
+    for weights in (torch.ones(len(y)), torch.arange(len(y))):
+        found, expected = (
+            torch.autograd.grad((weights * t).sum(), leaves, retain_graph=True) for t in (totals, wanted)
+        )
+        assert_close(found, expected)
+
+
+def test_such_a_rule_has_second_derivatives_and_maps():
+    embeddings, y = batch(LABELS[:6], d=3)
+    assert torch.autograd.gradgradcheck(lambda e: per_anchor(INNER, e, y)[0], embeddings)
+    stack = torch.stack([embeddings.detach(), embeddings.detach().flip(0)])
+
+    def value(e):
+        return per_anchor(INNER, e, y)[0]
+
+    assert_close(torch.func.vmap(value)(stack), torch.stack([value(e) for e in stack]))
 
 
 def test_names_the_shapes_where_labels_do_not_fit():

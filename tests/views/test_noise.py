@@ -52,3 +52,8 @@ def test_takes_the_deviation_as_a_tensor():
 def test_a_negative_deviation_is_refused():
     with pytest.raises(ParameterError, match=r"sigma must be a float in \[0, inf\), got -1"):
         View("noise", sigma=-1).choose()
+
+
+def test_noise_is_in_units_of_each_column_where_they_are_known():
+    X, scale = torch.zeros(4, 3), torch.tensor([1.0, 10.0, 0.5])
+    assert_close(noise(X, rng=generator(), x_scale=scale), scale * noise(X, rng=generator()))

@@ -16,7 +16,7 @@ KINDS = {"number": "numbers", "date": "dates", "category": "categories", "sparse
 def describe(findings: Findings) -> Html:
     """Return the facts about the table, and its classes."""
     data = findings.data
-    facts = [_fact(name, text) for name, text in _facts(data)]
+    facts = [_fact(name, text) for name, text in _facts(data, findings.settings.task)]
     return tag("div", tag("div", tag("h3", "Table"), tag("dl", *facts, class_="facts")), _classes(data), class_="two")
 
 
@@ -24,16 +24,16 @@ def _fact(name: str, text: str) -> Html:
     return tag("div", tag("dt", name), tag("dd", text))
 
 
-def _facts(data: dict[str, Any]) -> list[tuple[str, str]]:
+def _facts(data: dict[str, Any], task: str) -> list[tuple[str, str]]:
     """Return what there is to say, each with its name."""
     missing, twice, constant = data["missing"], data["duplicates"], data["constant_columns"]
     facts = [
-        ("Task", data["task"]),
+        ("Task", task),
         ("Rows", f"{data['rows']:,}"),
         ("Columns", _kinds(data)),
         ("Size in memory", _size(data["memory_bytes"])),
         ("Missing values", _missing(missing) if missing["cells"] else "none"),
-        ("Duplicate rows", _twice(twice) if twice["rows"] else "none"),
+        ("Duplicate rows", _twice(twice, task) if twice["rows"] else "none"),
         ("Constant columns", _named(constant) if constant else "none"),
         ("Imbalance", f"{data['imbalance']:.1f} rows of the largest class for one of the smallest"),
     ]
@@ -56,10 +56,12 @@ def _missing(missing: dict[str, Any]) -> str:
     return f"{missing['cells']:,} ({_share(missing['share'])}), {where}"
 
 
-def _twice(twice: dict[str, int]) -> str:
+def _twice(twice: dict[str, int], task: str) -> str:
     rows, conflicting, outvoted = (f"{twice[name]:,}" for name in ("rows", "conflicting", "outvoted"))
     if not twice["conflicting"]:
         return f"{rows}; equal rows have the same target"
+    if task == "embedding":
+        return f"{rows}; {conflicting} have equals of another class, which no embedding tells apart"
     return f"{rows}; {conflicting} have equals with another target, so at least {outvoted} must be predicted wrong"
 
 

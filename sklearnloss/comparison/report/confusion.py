@@ -6,6 +6,7 @@ import numpy as np
 
 from sklearnloss.comparison.findings import Findings
 from sklearnloss.comparison.fits import CONFUSED
+from sklearnloss.comparison.protocols import PROTOCOLS
 from sklearnloss.comparison.report.markup import Html, rich, tag
 from sklearnloss.comparison.report.plot import figure
 from sklearnloss.comparison.report.series import ranked
@@ -18,8 +19,10 @@ SHORT = 3  # letters up to which names stand upright over columns
 NAMED = 5  # confusions said in words
 
 
-def confusion(findings: Findings) -> Html:
-    """Return the confusion matrix of the best loss, or why there is none."""
+def confusion(findings: Findings) -> Html | None:
+    """Return the confusion matrix of the best loss, or why there is none; None where nothing is predicted."""
+    if PROTOCOLS[findings.settings.task].method != "predict":
+        return None
     best = ranked(findings)[0].loss
     classes = findings.data["class_names"]
     matrices = [r["confusion"] for r in findings.used[best] if r["confusion"] is not None]

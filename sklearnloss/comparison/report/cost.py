@@ -10,6 +10,7 @@ from sklearnloss.comparison.report.markup import Html, tag
 from sklearnloss.comparison.report.plot import chart, circle, figure, label_width, percent, shorten
 from sklearnloss.comparison.report.scales import Scale, linear, minus, seconds_axis
 from sklearnloss.comparison.report.series import Series, far_below
+from sklearnloss.comparison.scoring import title
 
 __all__ = ["cost"]
 
@@ -40,7 +41,7 @@ class Box(NamedTuple):
 
 def cost(findings: Findings, shown: list[Series], *, key: Html | None) -> Html:
     """Return a dot per loss, seconds of a fit across and score up; ``key`` is a legend if no other chart has one."""
-    metric = findings.metric.replace("_", " ")
+    metric = title(findings.metric)
     near = [s for s in shown if not s.far]
     x = seconds_axis([s.row.fit_seconds for s in near])
     y = linear([s.row.score for s in near], least=findings.settings.rope, pad=0.12)
@@ -60,14 +61,14 @@ def cost(findings: Findings, shown: list[Series], *, key: Html | None) -> Html:
 
 def _mark(one: Series, x: Scale, y: Scale, offset: tuple[float, float, str] | None) -> Html:
     across, up = x.at(one.row.fit_seconds), y.at(one.row.score)
-    title = tag("title", f"{one.name}: {minus(f'{one.row.score:.4f}')}, {duration(one.row.fit_seconds)} a fit")
+    hover = tag("title", f"{one.name}: {minus(f'{one.row.score:.4f}')}, {duration(one.row.fit_seconds)} a fit")
     text = None
     if offset is not None:
         dx, dy, anchor = offset
         text = tag(
             "text", shorten(one.name), x=percent(across), y=percent(round(100 - up, 2)), dx=dx, dy=dy, class_=anchor
         )
-    dot = circle(across, up, 5, title)
+    dot = circle(across, up, 5, hover)
     return tag("g", dot, text, class_=f"{one.look} dot", data_series=one.place)
 
 

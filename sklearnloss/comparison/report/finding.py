@@ -7,6 +7,7 @@ from sklearnloss.comparison.findings import Findings, Row
 from sklearnloss.comparison.report.markup import Html, join, rich, tag
 from sklearnloss.comparison.report.scales import minus
 from sklearnloss.comparison.report.series import ranked
+from sklearnloss.comparison.scoring import title
 from sklearnloss.comparison.text import SURE, verdict
 
 __all__ = ["caveat", "finding", "tally"]
@@ -21,7 +22,7 @@ def finding(findings: Findings) -> Html:
         return _nothing(findings)
     best = rows[0]
     base = next((row for row in rows if row.loss == settings.baseline), None)
-    scores = {"best": _name(best), "score": f"{findings.metric.replace('_', ' ')} {minus(f'{best.score:.4f}')}"}
+    scores = {"best": _name(best), "score": f"{title(findings.metric)} {minus(f'{best.score:.4f}')}"}
     if len(rows) == 1:
         return rich("{best} is the only loss with a score: {score}.", **scores)
     if base is None:
@@ -94,7 +95,7 @@ def _none_better(findings: Findings, best: Row, base: Row, scores: dict[str, str
         return rich("{best}, the baseline, scores best, {score}: no other loss is clearly better.", **scores)
     return rich(
         "No loss is clearly better than {base}, {metric} {of}. {best} scores highest, {ahead}, which may be chance.",
-        base=_name(base), metric=findings.metric.replace("_", " "), of=minus(f"{base.score:.4f}"),
+        base=_name(base), metric=title(findings.metric), of=minus(f"{base.score:.4f}"),
         best=scores["best"], ahead=minus(f"{best.score:.4f}"),
     )  # fmt: skip
 

@@ -7,6 +7,7 @@ from sklearnloss.comparison.report.markup import Html, join, tag
 from sklearnloss.comparison.report.plot import figure, percent
 from sklearnloss.comparison.report.scales import Scale, linear, minus
 from sklearnloss.comparison.report.series import Series
+from sklearnloss.comparison.scoring import title
 from sklearnloss.comparison.text import interval, verdict
 
 __all__ = ["intervals"]
@@ -21,14 +22,14 @@ def intervals(findings: Findings, shown: list[Series]) -> Html:
     settings = findings.settings
     base = next((s.row for s in shown if s.baseline), None)
     scale = _scale(findings, shown, base)
-    metric = findings.metric.replace("_", " ")
+    metric = title(findings.metric)
     entries = [_entry(findings, one, scale, base) for one in shown]
     about = f"Large dot: mean {metric}; line: its 95 % interval; small dots: the splits."
     if base is not None:
         about += f" Dotted line: {settings.baseline}; band: within {settings.rope:g} of it, equivalent in practice."
     axis = tag("div", tag("div", _axis(scale), class_="at"), class_="axis-row", aria_hidden="true")
     strips = tag("div", tag("ol", *entries), axis, class_="strips")
-    return figure("intervals", f"{metric.capitalize()} with 95 % intervals", strips, about=about, wide=True)
+    return figure("intervals", f"{metric[:1].upper()}{metric[1:]} with 95 % intervals", strips, about=about, wide=True)
 
 
 def _scale(findings: Findings, shown: list[Series], base: Row | None) -> Scale:

@@ -10,6 +10,7 @@ from sklearnloss.comparison.report.markup import Html, tag
 from sklearnloss.comparison.report.plot import chart, curve, figure, stretched
 from sklearnloss.comparison.report.scales import Scale, linear
 from sklearnloss.comparison.report.series import Series, far_below, legend
+from sklearnloss.comparison.scoring import title
 
 __all__ = ["learning", "mean_curve"]
 
@@ -24,7 +25,7 @@ def learning(findings: Findings, shown: list[Series]) -> Html | None:
     drawn = [s for s in shown if curves[s.place] and not s.far]
     if not drawn:
         return None
-    metric = findings.metric.replace("_", " ")
+    metric = title(findings.metric)
     x, y = _axes([curves[s.place] for s in drawn])
     lines = [_line(s, curves[s.place], x, y) for s in sorted(drawn, key=lambda s: s.on)]
     about = "Mean over the splits; a fit that stopped early keeps its last score."

@@ -3,9 +3,11 @@
 from sklearnloss.comparison.code import reproduction
 from sklearnloss.comparison.findings import Findings
 from sklearnloss.comparison.fits import N_BINS
+from sklearnloss.comparison.protocols import PROTOCOLS
 from sklearnloss.comparison.report.files import fill
 from sklearnloss.comparison.report.markup import Html, join, rich, tag
 from sklearnloss.comparison.report.series import ranked
+from sklearnloss.comparison.scoring import title
 from sklearnloss.comparison.text import SURE
 
 __all__ = ["code", "method", "over"]
@@ -31,9 +33,18 @@ def method(findings: Findings) -> Html:
         held=f"{100 * settings.test_share:.0f} %",
         rope=f"{settings.rope:g}",
         sure=f"{100 * SURE:.0f} %",
-        bins=str(N_BINS),
+        **_measures(PROTOCOLS[settings.task].method),
     )
     return join([tag("dl", *pairs, class_="method"), reading])
+
+
+def _measures(method: str) -> dict[str, str]:
+    """Return what to say of the scores and times, and the paper that it cites."""
+    if method == "transform":
+        paper = "Musgrave, Belongie, Lim. A metric learning reality check. ECCV 2020."
+        return {"measures": fill("reading_embeddings.html"), "reference": tag("li", paper)}
+    paper = "Guo, Pleiss, Sun, Weinberger. On calibration of modern neural networks. ICML 2017."
+    return {"measures": fill("reading_predictions.html", bins=str(N_BINS)), "reference": tag("li", paper)}
 
 
 def _facts(findings: Findings) -> list[tuple[str, str]]:
@@ -47,7 +58,7 @@ def _facts(findings: Findings) -> list[tuple[str, str]]:
         ),
         ("Splitter", tag("code", settings.splitter)),
         ("Seeds", _seeds(settings.random_state, settings.repeats)),
-        ("Scores", join([", ".join(name.replace("_", " ") for name in settings.scoring), "; the first ranks"])),
+        ("Scores", join([", ".join(title(name) for name in settings.scoring), "; the first ranks"])),
         ("Baseline", tag("code", settings.baseline)),
         ("Equivalent in practice", f"scores that differ by less than {settings.rope:g}"),
         ("Estimator", tag("code", settings.estimator)),

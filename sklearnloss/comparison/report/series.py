@@ -55,6 +55,8 @@ def series_of(findings: Findings) -> list[Series]:
     """Return the losses that have a score, best first."""
     rows, baseline = ranked(findings), findings.settings.baseline
     floor = typical([row.score for row in rows]) if rows else 0.0
+    if baseline in findings.scores:  # an axis has room for the baseline on every split
+        floor = min(floor, float(findings.scores[baseline].min()))
     return [
         Series(
             row,

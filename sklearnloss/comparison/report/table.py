@@ -7,12 +7,13 @@ from sklearnloss.comparison.report.markup import Html, join, rich, tag
 from sklearnloss.comparison.report.plot import percent
 from sklearnloss.comparison.report.scales import minus
 from sklearnloss.comparison.report.series import ranked
+from sklearnloss.comparison.scoring import title
 from sklearnloss.comparison.text import Column, columns
 
 __all__ = ["failures", "results", "warned"]
 
 WORDS = frozenset({"loss", "verdict"})  # columns of words; the others hold numbers
-LESS = frozenset({"p (Holm)", "ECE", "NLL", "fit", "predict"})  # the smallest is the best, and comes first
+LESS = frozenset({"p (Holm)", "ECE", "NLL", "fit", "predict", "transform"})  # the smallest is the best, and comes first
 SHARES = "worse · equivalent · better"
 
 
@@ -27,7 +28,7 @@ def results(findings: Findings) -> Html | None:
         "tr", *(_head(column, place == 1) for place, column in enumerate(shown)), _shares_head() if tested else None
     )
     body = [_row(findings, row, shown, tested) for row in rows]
-    caption = tag("caption", f"Losses by {findings.metric.replace('_', ' ')}, best first", class_="hidden")
+    caption = tag("caption", f"Losses by {title(findings.metric)}, best first", class_="hidden")
     table = tag("table", caption, tag("thead", head), tag("tbody", *body), class_="sortable results")
     box = tag("div", table, class_="scroll", tabindex=0, role="region", aria_label="Table of all losses")
     return join([box, tag("p", tag("a", "How to read the numbers", href="#reading"), class_="foot")])

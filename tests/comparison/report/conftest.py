@@ -15,6 +15,7 @@ def settings_of(task, baseline, splits, repeats, **changes):
         "name": "made up",
         "task": task,
         "scoring": ("accuracy", "balanced_accuracy"),
+        "scorer": '"accuracy"',
         "baseline": baseline,
         "rope": 0.01,
         "test_share": 1 / splits if splits > 1 else 0.2,
@@ -52,7 +53,7 @@ def data_of(task, classes):
     }
 
 
-def record_of(rng, place, level, *, k, epochs, proba, confused, warnings):
+def record_of(rng, place, level, *, k, epochs, proba, confused, warnings, scoring):
     """Return a fit like those that are kept, of about so high a score."""
     score = float(np.clip(level + rng.normal(0, 0.008), 0, 1))
     curve = score - 0.5 * np.exp(-np.arange(epochs) / 2)
@@ -64,7 +65,7 @@ def record_of(rng, place, level, *, k, epochs, proba, confused, warnings):
         "fold": place[1],
         "error": None,
         "warnings": list(warnings),
-        "scores": {"accuracy": score, "balanced_accuracy": score - 0.01},
+        "scores": dict(zip(scoring, (score, score - 0.01), strict=True)),
         "fit_seconds": float(0.2 + rng.gamma(2, 0.1)),
         "predict_seconds": 0.004,
         "n_train": 4 * N_TEST,
@@ -104,12 +105,15 @@ def make_comparison(
 ):
     """Return a comparison of losses with about these scores, by name; ``failed`` says why, ``unscored`` never ran."""
     rng = np.random.default_rng(0)
+    scoring = changes.get("scoring", ("accuracy", "balanced_accuracy"))
     places = [(repeat, fold) for repeat in range(repeats) for fold in range(splits)]
     records = {
         name: [
             record_of(
-                rng, place, level, k=len(classes), epochs=epochs, proba=name not in without_proba,
-                confused=task != "multilabel" and len(classes) <= 40, warnings=(warnings or {}).get(name, ()),
+                rng, place, level, k=len(classes), epochs=epochs,
+                proba=name not in without_proba and task != "embedding",
+                confused=task not in ("multilabel", "embedding") and len(classes) <= 40,
+                warnings=(warnings or {}).get(name, ()), scoring=scoring,
             )
             for place in places
         ]
@@ -165,6 +169,14 @@ KINDS = {
     "forty classes": lambda: make_comparison({"ce": 0.5, "gce": 0.6}, classes=[f"species {i}" for i in range(40)]),
     "two classes": lambda: make_comparison({"ce": 0.8, "bce": 0.8}, classes=("no", "yes"), task="binary"),
     "several labels": lambda: make_comparison({"bce": 0.6, "asl": 0.7}, classes=("x", "y", "z"), task="multilabel"),
+    "an embedding": lambda: make_comparison(
+        {"multi_similarity": 0.8, "triplet(margin=0.3)": 0.9, "supcon + 0.1 * tcm": 0.85},
+        task="embedding",
+        scoring=("map_at_r", "recall_at_1"),
+        scorer='embedding_scorer("map_at_r")',
+        estimator="MetricEmbedder()",
+        notes=("each row held out is looked for among the others held out with it",),
+    ),
     "all failed": lambda: make_comparison({}, failed={"ce": "NonFiniteLossError: it left the numbers", "gce": "no"}),
     "nothing ran": lambda: make_comparison({}, unscored=("ce", "gce"), finished=False),
     "one split": lambda: make_comparison({"ce": 0.8, "gce": 0.9}, splits=1, repeats=1, plan="one split"),

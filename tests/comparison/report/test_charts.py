@@ -67,6 +67,12 @@ def test_only_a_loss_far_below_the_others_is_left_out_of_an_axis():
     assert typical([-0.2, -0.21, -0.22, -5.0]) > -5.0
 
 
+def test_a_loss_like_the_baseline_is_on_every_axis_however_good_the_others_are(made):
+    good = {name: 0.95 for name in "abcdef"}
+    shown = series_of(made({"base": 0.8, "like it": 0.8, "below": 0.5, **good}, baseline="base"))
+    assert {one.name for one in shown if one.far} == {"below"}
+
+
 def curve(epochs, scores):
     return {"curve": {"epoch": epochs, "score": scores}}
 

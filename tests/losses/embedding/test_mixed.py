@@ -40,7 +40,7 @@ def naive_contrastive(embeddings, mixed, pos_margin=0.0, neg_margin=1.0):
     return sum(terms) / len(terms)
 
 
-def naive_multi_similarity(embeddings, y, mixed, alpha=2.0, beta=50.0, lam=1.0):
+def naive_multi_similarity(embeddings, y, mixed, alpha=2.0, beta=50.0, lam=0.5):
     terms = []
     for i in range(len(embeddings)):
         pull = push = 0.0

@@ -69,7 +69,7 @@ def test_gives_the_worked_numbers(positives, negatives, lam, expected):
 
 def test_the_defaults_are_the_constants_of_the_paper():
     batch = random_batch()
-    assert_close(multi_similarity(*batch), naive(*batch, *PRESETS["paper"]))
+    assert_close(multi_similarity(*batch), naive(*batch, 2.0, 50.0, 0.5))
 
 
 def test_the_three_sets_of_constants_differ():
@@ -124,7 +124,7 @@ def test_a_batch_without_any_positive_gives_zero_with_a_valid_graph():
 
 def test_an_anchor_without_a_negative_keeps_its_pull():
     embeddings, y = random_batch(labels=(0, 0, 0))
-    totals, valid = multi_similarity(embeddings, y)
+    totals, valid = multi_similarity(embeddings, y, lam=1.0)
     assert_close((totals, valid), naive(embeddings, y, *PRESETS["paper"]))
     assert (totals > 0).all()
 
