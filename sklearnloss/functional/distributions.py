@@ -23,6 +23,7 @@ class Distribution(ABC):
     """
 
     _shared: ClassVar[frozenset[str]] = frozenset()
+    continuous: ClassVar[bool] = True
 
     @property
     @abstractmethod
@@ -126,7 +127,7 @@ class Normal(Distribution):
 class Quantiles(Distribution):
     """Quantiles at some levels, with straight lines between them.
 
-    Beyond the outermost levels the outermost lines go on. Values that cross are sorted.
+    Beyond the outermost levels the outermost lines go on, to the levels 0 and 1. Values that cross are sorted.
 
     Attributes
     ----------
@@ -134,6 +135,12 @@ class Quantiles(Distribution):
         Quantiles.
     levels : array of shape (w,)
         Their levels, rising, in (0, 1).
+
+    Examples
+    --------
+    >>> one = Quantiles(np.array([[1.0, 3.0]]), np.array([0.25, 0.75]))
+    >>> one.ppf(0.5), one.ppf(0.9), one.mean(), one.cdf(4.0)
+    (array([2.]), array([3.6]), array([2.]), array([1.]))
     """
 
     values: np.ndarray
@@ -149,6 +156,16 @@ class Quantiles(Distribution):
         """Without the axis of levels."""
         return self.values.shape[:-1]
 
+    def _lines(self) -> tuple[np.ndarray, np.ndarray]:
+        """Return values (..., w + 2) and levels (w + 2,), with the ends."""
+        values, levels = self.values, self.levels
+        if len(levels) == 1:
+            return np.repeat(values, 3, axis=-1), np.array([0.0, levels[0], 1.0])
+        low = (values[..., 1] - values[..., 0]) / (levels[1] - levels[0])
+        high = (values[..., -1] - values[..., -2]) / (levels[-1] - levels[-2])
+        ends = values[..., 0] - levels[0] * low, values[..., -1] + (1 - levels[-1]) * high
+        return np.concatenate([ends[0][..., None], values, ends[1][..., None]], -1), np.array([0.0, *levels, 1.0])
+
     def scaled(self, loc: np.ndarray, scale: np.ndarray) -> Self:
         """Return the distributions of ``loc + scale * Y``."""
         return replace(self, values=loc[..., None] + scale[..., None] * self.values)
@@ -158,29 +175,79 @@ class Quantiles(Distribution):
         return self.ppf(0.5)
 
     def mean(self) -> np.ndarray:
-        """Return the means of the lines."""
-        steps = np.linspace(0, 1, 1001)
-        return self.quantiles((steps[1:] + steps[:-1]) / 2).mean(-1)
+        """Return the means."""
+        values, levels = self._lines()
+        return np.asarray(((values[..., 1:] + values[..., :-1]) / 2 * np.diff(levels)).sum(-1))
 
     def ppf(self, q: ArrayLike) -> np.ndarray:
         """Return quantiles by interpolation."""
-        q = np.broadcast_to(np.asarray(q, dtype=float), np.broadcast_shapes(np.shape(q), self.shape))
-        if len(self.levels) == 1:
-            return np.broadcast_to(self.values[..., 0], q.shape).copy()
-        place = np.clip(np.searchsorted(self.levels, q, side="right") - 1, 0, len(self.levels) - 2)
-        values = np.broadcast_to(self.values, (*q.shape, len(self.levels)))
-        low, high = (np.take_along_axis(values, (place + k)[..., None], -1)[..., 0] for k in (0, 1))
-        share = (q - self.levels[place]) / (self.levels[place + 1] - self.levels[place])
-        return low + share * (high - low)
+        values, levels = self._lines()
+        return interpolate(np.asarray(q, dtype=float), levels, values)
 
     def cdf(self, y: ArrayLike) -> np.ndarray:
-        """Return the probability of at most y, the inverse of `ppf`, in [0, 1]."""
-        y = np.broadcast_to(np.asarray(y, dtype=float), np.broadcast_shapes(np.shape(y), self.shape))
-        values = np.broadcast_to(self.values, (*y.shape, len(self.levels)))
-        if len(self.levels) == 1:
-            return np.where(y < values[..., 0], 0.0, 1.0)
-        place = np.clip((values <= y[..., None]).sum(-1) - 1, 0, len(self.levels) - 2)
-        low, high = (np.take_along_axis(values, (place + k)[..., None], -1)[..., 0] for k in (0, 1))
-        flat = high <= low
-        share = np.where(flat, (y >= low).astype(float), (y - low) / np.where(flat, 1.0, high - low))
-        return np.clip(self.levels[place] + share * (self.levels[place + 1] - self.levels[place]), 0.0, 1.0)
+        """Return the probability of at most y, the inverse of `ppf`."""
+        values, levels = self._lines()
+        return interpolate(np.asarray(y, dtype=float), values, levels)
+
+    def crps(self, y: ArrayLike) -> np.ndarray:
+        """Return the score of the lines, exactly."""
+        values, levels = self._lines()
+        return lines_crps(values, levels, np.asarray(y, dtype=float))
+
+
+def interpolate(x: np.ndarray, xs: np.ndarray, ys: np.ndarray) -> np.ndarray:
+    """Interpolate along the last axis, each row between knots of its own; beyond the ends the ends.
+
+    Where xs repeat, the last of them counts.
+
+    Parameters
+    ----------
+    x : array that broadcasts with (...,)
+        Where.
+    xs, ys : array of shape (..., m) or (m,)
+        Knots; xs do not fall.
+
+    Examples
+    --------
+    >>> interpolate(np.array([0.5, 1.0]), np.array([0.0, 1.0, 1.0, 2.0]), np.array([0.0, 2.0, 3.0, 4.0]))
+    array([1., 3.])
+    """
+    shape = np.broadcast_shapes(x.shape, xs.shape[:-1], ys.shape[:-1])
+    x = np.broadcast_to(x, shape)
+    xs, ys = (np.broadcast_to(knots, (*shape, knots.shape[-1])) for knots in (xs, ys))
+    place = np.clip((xs <= x[..., None]).sum(-1) - 1, 0, xs.shape[-1] - 2)[..., None]
+    (x0, x1), (y0, y1) = ([np.take_along_axis(k, place + i, -1)[..., 0] for i in (0, 1)] for k in (xs, ys))
+    level = x1 <= x0
+    share = np.where(level, (x >= x1).astype(float), (x - x0) / np.where(level, 1.0, x1 - x0))
+    return np.asarray(y0 + np.clip(share, 0.0, 1.0) * (y1 - y0))
+
+
+def lines_crps(xs: np.ndarray, levels: np.ndarray, y: np.ndarray, *, ends: bool = True) -> np.ndarray:
+    r"""Return :math:`\int (F(x) - [y \le x])^2 dx` of a distribution function that is made of straight lines.
+
+    Parameters
+    ----------
+    xs, levels : array of shape (..., m) or (m,)
+        Knots of the distribution function.
+    y : array that broadcasts with (...,)
+        Outcomes.
+    ends : bool, default=True
+        Whether the function is 0 before the first knot and 1 after the last; else only the part between them counts.
+
+    Examples
+    --------
+    >>> lines_crps(np.array([0.0, 1.0]), np.array([0.0, 1.0]), np.array([0.5, 2.0])).round(4)
+    array([0.0833, 1.3333])
+    """
+    y = y[..., None]
+    low, high = xs[..., :-1], xs[..., 1:]
+    below, above = levels[..., :-1], levels[..., 1:]
+    cut = np.clip(y, low, high)
+    width = high - low
+    at = below + (above - below) * np.where(width > 0, (cut - low) / np.where(width > 0, width, 1.0), 0.0)
+    first = (cut - low) * (below**2 + below * at + at**2) / 3
+    rest = (high - cut) * ((1 - at) ** 2 + (1 - at) * (1 - above) + (1 - above) ** 2) / 3
+    score = (first + rest).sum(-1)
+    if not ends:
+        return np.asarray(score)
+    return np.asarray(score + np.maximum(xs[..., 0] - y[..., 0], 0) + np.maximum(y[..., 0] - xs[..., -1], 0))

@@ -18,7 +18,7 @@ def normal(columns: Tensor, *, min_scale: float = 1e-3) -> Normal:
     return Normal(mu.double().numpy(), sigma.double().numpy())
 
 
-@loss("gaussian_nll", task="regression", outputs=lambda: 2, link=normal)
+@loss("gaussian_nll", task="regression", outputs=lambda: 2, link=normal, proper=True)
 def gaussian_nll(columns: Columns, y: Targets, *, min_scale: Positive = 1e-3) -> PerRow:
     r"""Predict mean and standard deviation: a miss costs less where the model said that it knows little.
 

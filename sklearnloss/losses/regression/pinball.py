@@ -19,7 +19,14 @@ def quantiles(columns: Tensor, *, levels: Sequence[float] = NINE) -> Quantiles:
     return Quantiles(columns.double().numpy(), np.asarray(levels, dtype=float))
 
 
-@loss("pinball", task="regression", outputs=lambda *, levels: len(levels), link=quantiles, aliases=("quantile",))
+@loss(
+    "pinball",
+    task="regression",
+    outputs=lambda *, levels: len(levels),
+    link=quantiles,
+    proper=True,
+    aliases=("quantile",),
+)
 def pinball(columns: Columns, y: Targets, *, levels: Levels = NINE) -> PerRow:
     r"""Misses above and below cost as the level says, so that a share of the outcomes lies below each prediction.
 
