@@ -520,7 +520,11 @@ def _link_function(component: Component) -> Callable[..., Tensor] | None:
 def _named_by(function: Callable[..., Any] | None) -> set[str]:
     if function is None:
         return set()
-    return {n for n, p in inspect.signature(function).parameters.items() if p.kind is p.KEYWORD_ONLY}
+    try:
+        arguments = inspect.signature(function).parameters.items()
+    except ValueError:  # a function in C, such as torch.exp
+        return set()
+    return {n for n, p in arguments if p.kind is p.KEYWORD_ONLY}
 
 
 def _is_loss(component: Component) -> bool:
