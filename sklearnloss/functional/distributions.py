@@ -55,7 +55,8 @@ class Distribution(ABC):
 
     def quantiles(self, levels: ArrayLike) -> np.ndarray:
         """Return the quantiles at several levels, of shape ``(*shape, len(levels))``."""
-        return np.stack([self.ppf(level) for level in np.asarray(levels, dtype=float)], axis=-1)
+        levels = np.asarray(levels, dtype=float)
+        return np.moveaxis(self.ppf(levels.reshape(-1, *(1 for _ in self.shape))), 0, -1)
 
     def sample(self, size: int, random_state: Any = None) -> np.ndarray:
         """Return draws of shape ``(size, *shape)``.

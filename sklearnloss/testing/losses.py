@@ -342,7 +342,7 @@ def _least_at_the_distribution(component: Component) -> None:
         case.output.sort(dim=-1).values
     )  # quantiles in order; as parameters they are as good as any
     linked, shares = _linked(component, case), (np.arange(OUTCOMES) + 0.5) / OUTCOMES
-    outcomes = torch.from_numpy(np.stack([linked.ppf(share) for share in shares]))  # (OUTCOMES, 3, 2)
+    outcomes = torch.from_numpy(linked.ppf(shares[:, None, None]))  # (OUTCOMES, 3, 2)
     leaf = case.output.expand(OUTCOMES, *case.output.shape).clone().requires_grad_()
     built = build(component, case)
     many = replace(case, output=leaf.flatten(0, 1), y=outcomes.flatten(0, 1))
