@@ -13,9 +13,11 @@ from numpy.typing import ArrayLike
 from scipy import special, stats
 
 __all__ = [
-    "Distribution", "Ensemble", "Gamma", "Histogram", "Laplace", "Normal", "NormalMixture", "Quantiles", "StudentT",
+    "HALF", "Distribution", "Ensemble", "Gamma", "Histogram", "Laplace", "Normal", "NormalMixture", "Quantiles", "StudentT",
     "TailedHistogram", "interpolate", "lines_crps",
 ]  # fmt: skip
+
+HALF = float(stats.norm.ppf(0.75))  # the median of a half-normal number
 
 
 @dataclass(frozen=True)
@@ -563,9 +565,6 @@ class TailedHistogram(Histogram):
         middle = lines_crps(self.edges[..., 1:-1], self._levels()[..., 1:-1], y, ends=False)
         below, above = self.edges[..., 1] - y, y - self.edges[..., -2]
         return np.asarray(middle + _tail_crps(low, s, below) + _tail_crps(high, t, above))
-
-
-HALF = float(stats.norm.ppf(0.75))  # the median of a half-normal number
 
 
 def _tail_crps(p: np.ndarray, scale: np.ndarray, depth: np.ndarray) -> np.ndarray:
