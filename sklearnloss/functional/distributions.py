@@ -13,8 +13,8 @@ from numpy.typing import ArrayLike
 from scipy import special, stats
 
 __all__ = [
-    "HALF", "Distribution", "Ensemble", "Gamma", "Histogram", "Laplace", "Normal", "NormalMixture", "Quantiles", "StudentT",
-    "TailedHistogram", "interpolate", "lines_crps",
+    "HALF", "Distribution", "Ensemble", "Gamma", "Histogram", "Laplace", "Normal", "NormalMixture", "Quantiles",
+    "StudentT", "TailedHistogram", "interpolate", "lines_crps",
 ]  # fmt: skip
 
 HALF = float(stats.norm.ppf(0.75))  # the median of a half-normal number
