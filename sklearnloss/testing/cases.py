@@ -110,6 +110,8 @@ def cases(component: Component, dtype: torch.dtype = torch.float64) -> Iterator[
         yield make("no positives", some, torch.zeros_like(mixed))
     if component.role in NUMBERS:
         yield make("one target", some[:, :1], mixed[:, :1])
+        steps = (torch.arange(n) % 3 + 1.0).double()[:, None].expand(n, 2)
+        yield make("few targets, predictions near each other", 0.05 * some, steps)
         yield make("targets far out", some, mixed.exp() if component.target in SIGNED else 100 * mixed)
 
 
