@@ -216,6 +216,8 @@ def _fact(name: str, output: Tensor, y: Tensor, generator: torch.Generator) -> A
         case "distances":
             points = torch.randn(n + 3, WIDTH, generator=generator, dtype=torch.float64)
             return torch.cdist(points[:n], points).to(dtype)
+        case "equations":  # any basis of one variable will do
+            return 0.5 + torch.rand(n, 1, k, generator=generator, dtype=torch.float64).to(dtype)
         case "sample_weight":
             return torch.ones(n, dtype=dtype)
         case "observed":

@@ -561,7 +561,8 @@ def _weighable(component: Component) -> bool:
 def _trainable(component: Component) -> bool:
     from sklearnloss.estimators._base import NET_FACTS
 
-    rows = {f.name for f in FACTS.values() if f.scope == "row"}
+    # a linear program has to be given with its optimal basis as y
+    rows = {f.name for f in FACTS.values() if f.scope == "row"} - {"equations"}
     supplied = NET_FACTS | rows | {"sample_weight", "prototypes", "head_weight", "head_bias"}
     headed = component.role in ("logits", "scores", "label_logits", "cosines", "thresholds", "hidden", *NUMBERS)
     fit = {f for f in component.needs if FACTS[f].scope == "fit"}
