@@ -207,7 +207,7 @@ def loss(
     ordered : bool, default=False
         Whether the classes must have an order.
     proper : bool, default=False
-        Whether the linked prediction estimates the class probabilities.
+        Whether the linked prediction estimates the class probabilities, or the distribution of the targets.
     target : {"standardize", "raw", "positive", "nonnegative"}, default="standardize"
         How a regression sees its targets: standardised; as they are; or divided by their mean, where they must be
         positive, or not negative.

@@ -155,6 +155,8 @@ for _name, _about in {
     "observed": "(N, ...) whether a label was seen",
     "annotator": "(N,) who labelled the row",
     "noise_scale": "(N,) noise of a row's target",
+    "exogenous": "(N, k) variables that were set from outside",
+    "equations": "(N, m, d) equality constraints of each row's linear program",
     "distances": "(N, N) distances to every row of the X given to fit",
 }.items():
     fact(_name, scope="row", about=_about)

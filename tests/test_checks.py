@@ -10,8 +10,9 @@ from sklearn.base import BaseEstimator, ClassifierMixin
 from sklearn.linear_model import LogisticRegression
 from torch import nn
 
-from sklearnloss.component import Component, describe
+from sklearnloss.component import Component, describe, loss
 from sklearnloss.constraints import Positive, PositiveInt
+from sklearnloss.functional.distributions import Normal
 from sklearnloss.functional.pairs import Extra, Window
 from sklearnloss.registry import lookup
 from sklearnloss.testing import CHECKS, check_component, checks_for
@@ -219,6 +220,100 @@ def inverts_its_values(logits, y):
 
 def teaches_the_opposite(logits, y):
     return torch.log1p(torch.exp(logits.gather(1, y[:, None])[:, 0].clamp(max=30)))
+
+
+# -- losses of regression ---------------------------------------------------------------------------------------------
+
+
+def deaf_to_the_target(prediction, y):
+    return prediction.square() + 0 * y
+
+
+def wants_positive_targets(prediction, y):
+    return (prediction - y.log()).square()
+
+
+def first_target_only(prediction, y):
+    return (prediction - y).square()[:, :1] if prediction.shape[1] > 1 else (prediction - y)[:, 5]
+
+
+def of_features(prediction, y, *, features):
+    """Draw features of rows with near targets together; it makes no prediction."""
+    near = (-torch.cdist(y, y)).exp()
+    return (near * torch.cdist(features, features).square()).mean(1) + 0 * prediction.detach().sum(1)
+
+
+def likelihood(columns, y):
+    mu, log_sigma = columns.unbind(-1)
+    log_sigma = log_sigma.clamp(-7, 7)
+    return log_sigma + 0.5 * ((y - mu) / log_sigma.exp()).square()
+
+
+def half_as_wide(columns, y):
+    mu, log_sigma = columns.unbind(-1)
+    log_sigma = log_sigma.clamp(-7, 7)
+    return log_sigma + 2.0 * ((y - mu) / log_sigma.exp()).square()
+
+
+def normal(columns) -> Normal:
+    mu, log_sigma = columns.double().unbind(-1)
+    return Normal(mu.numpy(), log_sigma.clamp(-7, 7).exp().numpy())
+
+
+def linked_to(distribution):
+    """Return a link to another class of distributions."""
+
+    def link(columns) -> Normal:
+        right = normal(columns)
+        return distribution(right.mu, right.sigma)
+
+    return link
+
+
+class WithoutMean(Normal):
+    def mean(self):
+        return np.full(self.shape, np.nan)
+
+
+class Falling(Normal):
+    def ppf(self, q):
+        return super().ppf(1 - np.asarray(q))
+
+
+class HalfReached(Normal):
+    def cdf(self, y):
+        return 0.5 * super().cdf(y)
+
+
+class NotItsInverse(Normal):
+    def cdf(self, y):
+        return np.sqrt(super().cdf(y))
+
+
+class KeepsItsScale(Normal):
+    def scaled(self, loc, scale):
+        return Normal(loc + scale * self.mu, self.sigma)
+
+
+class DrawsWider(Normal):
+    def sample(self, size, random_state=None):
+        return self.mu + 3 + super().sample(size, random_state)
+
+
+class ScoresHalf(Normal):
+    def crps(self, y):
+        return 0.5 * super().crps(y)
+
+
+class ScoresBelowZero(Normal):
+    def crps(self, y):
+        return -super().crps(y)
+
+
+class OfOneTarget(Normal):
+    @property
+    def shape(self):
+        return self.mu.shape[:1]
 
 
 # -- other kinds ------------------------------------------------------------------------------------------------------
@@ -540,6 +635,69 @@ def test_neighbours_with_far_targets_are_caught():
     component = declared("loss", draws_far_targets_together, task="regression", unit="anchor")
     with pytest.raises(AssertionError, match="the target of a neighbour is off by"):
         check_named("learns_a_separable_problem")(component)
+
+
+DECLARED = {"task": "regression", "outputs": lambda: 2}
+
+
+@pytest.mark.parametrize(
+    ("distribution", "message"),
+    [
+        (OfOneTarget, "distributions of shape"),
+        (WithoutMean, "mean is not finite"),
+        (Falling, "quantiles fall as the level rises"),
+        (HalfReached, "less than q lies at or below the quantile at q"),
+        (NotItsInverse, "cdf is not the inverse of ppf"),
+        (KeepsItsScale, "scaled has other quantiles"),
+        (DrawsWider, "of the draws lie at or below the quantile at 0.7"),
+        (ScoresHalf, "crps is not that of the quantiles"),
+        (ScoresBelowZero, "crps is negative"),
+    ],
+)
+def test_a_distribution_that_contradicts_itself_is_caught(distribution, message):
+    component = declared("loss", likelihood, link=linked_to(distribution), **DECLARED)
+    with pytest.raises(AssertionError, match=message):
+        check_named("link_gives_what_it_promises")(component)
+
+
+def test_a_distribution_that_is_right_passes_and_one_that_is_too_narrow_is_not_proper():
+    right = loss("likelihood", link=normal, proper=True, **DECLARED)(likelihood).component
+    for name in ("link_gives_what_it_promises", "proper_loss_is_least_at_the_truth", "learns_a_separable_problem"):
+        check_named(name)(right)
+    with pytest.raises(AssertionError, match="outcomes of the predicted distribution pull at it"):
+        check_named("proper_loss_is_least_at_the_truth")(
+            declared("loss", half_as_wide, link=normal, proper=True, **DECLARED)
+        )
+
+
+def test_a_link_to_points_gives_one_for_each_target():
+    component = declared("loss", half_as_wide, **DECLARED)
+    with pytest.raises(AssertionError, match=r"the link gives \(12, 2, 2\), not a point each"):
+        check_named("link_gives_what_it_promises")(component)
+
+
+def test_predictions_that_do_not_follow_the_targets_are_caught():
+    with pytest.raises(AssertionError, match="correlate with the targets by"):
+        check_named("learns_a_separable_problem")(declared("loss", deaf_to_the_target, task="regression"))
+
+
+def test_targets_suit_what_the_loss_says_of_them():
+    check = check_named("value_and_gradient_are_finite")
+    check(declared("loss", wants_positive_targets, task="regression", target="positive"))
+    for target in ("standardize", "nonnegative"):
+        with pytest.raises(AssertionError, match="is not finite"):
+            check(declared("loss", wants_positive_targets, task="regression", target=target))
+
+
+def test_a_loss_is_tried_on_a_single_target():
+    with pytest.raises(IndexError):
+        check_named("value_and_gradient_are_finite")(declared("loss", first_target_only, task="regression"))
+
+
+def test_a_term_on_features_reaches_the_network_and_learns_beside_one_that_predicts():
+    component = loss("of_features", task="regression", unit="anchor")(of_features).component
+    check_named("gradient_reaches_the_output")(component)
+    check_named("learns_a_separable_problem")(component)
 
 
 def test_the_order_of_rows_within_a_class_may_matter_to_episodes_only():

@@ -349,8 +349,8 @@ class LossRegressor(RegressorMixin, NetEstimator):  # type: ignore[misc]
         name, choice = self._head_term()
         if role not in ("prediction", "columns"):
             raise TaskError(
-                f"{choice.component.title} works on {role} and is for {choice.component.task}; LossRegressor takes "
-                "losses on prediction or columns, such as 'mse', 'pinball' or 'gaussian_nll'"
+                f"{choice.component.title} works on {role} and is for {choice.component.task}; use LossClassifier. "
+                "LossRegressor takes losses on prediction or columns, such as 'mse', 'pinball' or 'gaussian_nll'"
             )
         per_target = 1
         if role == "columns":
@@ -520,4 +520,8 @@ class LossRegressor(RegressorMixin, NetEstimator):  # type: ignore[misc]
 
 
 def _keywords(function: Callable[..., Any]) -> list[str]:
-    return [n for n, p in inspect.signature(function).parameters.items() if p.kind is p.KEYWORD_ONLY]
+    try:
+        arguments = inspect.signature(function).parameters.items()
+    except ValueError:  # a function in C, such as torch.exp
+        return []
+    return [n for n, p in arguments if p.kind is p.KEYWORD_ONLY]

@@ -7,7 +7,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-__all__ = ["absent_as_rarest", "box_cox", "log_odds", "softplus"]
+__all__ = ["absent_as_rarest", "box_cox", "log_odds", "softplus", "steady_exp"]
 
 
 def log_odds(logits: Tensor, y: Tensor) -> Tensor:
@@ -62,3 +62,14 @@ def softplus(x: Tensor) -> Tensor:
     tensor([0.6931, 0.0000])
     """
     return torch.logaddexp(x, torch.zeros_like(x))
+
+
+def steady_exp(x: Tensor, cap: float = 30.0) -> Tensor:
+    """Return ``exp(x)``, which from cap on grows along its tangent and never overflows.
+
+    Examples
+    --------
+    >>> steady_exp(torch.tensor([0.0, 1.0])), bool(steady_exp(torch.tensor(1e4)).isfinite())
+    (tensor([1.0000, 2.7183]), True)
+    """
+    return torch.exp(x.clamp(max=cap)) + math.exp(cap) * F.relu(x - cap)

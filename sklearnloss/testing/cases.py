@@ -14,11 +14,15 @@ from sklearnloss.spec import Choice, choose
 from sklearnloss.training.criterion import Term, binary_target
 from sklearnloss.training.seeds import seeded
 
-__all__ = ["Case", "build", "call", "cases", "ordinary", "output_gradient", "term", "total"]
+__all__ = [
+    "NUMBERS", "SIGNED", "Case", "build", "call", "cases", "ordinary", "output_gradient", "term", "total",
+]  # fmt: skip
 
 WIDTH = 5  # of X, features and embeddings
 CLASSES = 4
 SEED = 20
+NUMBERS = ("prediction", "columns")  # roles of which each target is a number
+SIGNED = ("positive", "nonnegative")
 
 
 @dataclass(frozen=True)
@@ -104,6 +108,11 @@ def cases(component: Component, dtype: torch.dtype = torch.float64) -> Iterator[
         yield make("labels all distinct", some, torch.arange(n).to(mixed.dtype).view(n, *mixed.shape[1:]))
     if binary_target(component.role):
         yield make("no positives", some, torch.zeros_like(mixed))
+    if component.role in NUMBERS:
+        yield make("one target", some[:, :1], mixed[:, :1])
+        steps = (torch.arange(n) % 3 + 1.0).double()[:, None].expand(n, 2)
+        yield make("few targets, predictions near each other", 0.05 * some, steps)
+        yield make("targets far out", some, mixed.exp() if component.target in SIGNED else 100 * mixed)
 
 
 def ordinary(component: Component, dtype: torch.dtype = torch.float64, n: int = 12) -> Case:
@@ -147,11 +156,18 @@ def _labels(component: Component, n: int, generator: torch.Generator) -> Tensor:
         case "label_logits":
             return torch.randint(2, (n, CLASSES), generator=generator)
         case "prediction" | "columns":
-            return torch.randn(n, 2, generator=generator, dtype=torch.float64)
+            return _in_range(component, torch.randn(n, 2, generator=generator, dtype=torch.float64))
         case "embeddings" if component.task == "regression":
             return torch.randn(n, 1, generator=generator, dtype=torch.float64)
         case _:
             return (torch.arange(n) % CLASSES)[torch.randperm(n, generator=generator)]
+
+
+def _in_range(component: Component, numbers: Tensor) -> Tensor:
+    """Return targets that the loss can have, made of normal numbers; its own units make their mean about one."""
+    if component.target == "positive":
+        return (numbers - 0.5).exp()
+    return (numbers + 0.8).clamp(min=0) if component.target == "nonnegative" else numbers
 
 
 def _case(component: Component, name: str, output: Tensor, y: Tensor, generator: torch.Generator) -> Case:
@@ -200,6 +216,8 @@ def _fact(name: str, output: Tensor, y: Tensor, generator: torch.Generator) -> A
         case "distances":
             points = torch.randn(n + 3, WIDTH, generator=generator, dtype=torch.float64)
             return torch.cdist(points[:n], points).to(dtype)
+        case "equations":  # any basis of one variable will do
+            return 0.5 + torch.rand(n, 1, k, generator=generator, dtype=torch.float64).to(dtype)
         case "sample_weight":
             return torch.ones(n, dtype=dtype)
         case "observed":
@@ -216,7 +234,9 @@ def _fact(name: str, output: Tensor, y: Tensor, generator: torch.Generator) -> A
             return n + 3
         case "n_classes":
             return k if y.is_floating_point() else max(k, int(y.max()) + 1)
-        case "n_targets" | "n_groups":
+        case "n_targets":
+            return y.shape[1] if y.ndim > 1 else 1
+        case "n_groups":
             return 2
         case "n_features" | "embedding_dim":
             return WIDTH

@@ -14,14 +14,30 @@ from torch import Tensor, nn
 
 from sklearnloss.component import Component, Parameter
 from sklearnloss.facts import FACTS, ROLES
+from sklearnloss.functional.distributions import Distribution
 from sklearnloss.functional.links import LINKS
-from sklearnloss.testing.cases import SEED, Case, build, call, cases, ordinary, output_gradient, term, total
+from sklearnloss.spec import Loss
+from sklearnloss.testing.cases import (
+    NUMBERS,
+    SEED,
+    SIGNED,
+    Case,
+    build,
+    call,
+    cases,
+    ordinary,
+    output_gradient,
+    term,
+    total,
+)
 from sklearnloss.testing.common import alternatives
+from sklearnloss.testing.distributions import check_distribution
 from sklearnloss.training.seeds import seeded
 
 __all__ = ["CHECKS"]
 
 SHAPES = {"row": (1, 2), "anchor": (1,), "pair": (2,), "triplet": (1,), "bag": (1,), "batch": (0,)}
+OUTCOMES = 4000  # by which the expected loss of a distribution is told
 
 
 def shape_is_that_of_the_unit(component: Component) -> None:
@@ -89,9 +105,20 @@ def gradient_is_that_of_the_value(component: Component) -> None:
 
 
 def gradient_reaches_the_output(component: Component) -> None:
-    """The gradient is not identically zero."""
-    largest = max(float(output_gradient(component, case)[1].abs().max()) for case in cases(component))
+    """The gradient is not identically zero: that of the output, or of the features, where the loss takes them."""
+    largest = max(_largest_gradient(component, case) for case in cases(component))
     assert largest > 1e-12, "the gradient is zero on every case, up to rounding"
+
+
+def _largest_gradient(component: Component, case: Case) -> float:
+    """Return the largest slope towards what the network makes."""
+    gradient = output_gradient(component, case)[1]
+    if "features" not in case.facts:
+        return float(gradient.abs().max())
+    features = case.facts["features"].clone().requires_grad_()
+    summed = total(call(component, replace(case, facts={**case.facts, "features": features})))
+    others = torch.autograd.grad(summed, features, allow_unused=True)[0] if summed.requires_grad else None
+    return max(float(g.abs().max()) for g in (gradient, others) if g is not None)
 
 
 def order_of_rows_does_not_matter(component: Component) -> None:
@@ -258,15 +285,16 @@ def function_keeps_no_state(component: Component) -> None:
 
 
 def link_gives_what_it_promises(component: Component) -> None:
-    """The link resolves; probabilities lie in [0, 1], and those of classes sum to one."""
-    function = _link_function(component)
-    if function is None:
-        return
-    params = {p.name: p.default for p in component.parameters}
-    named = {k: params[k] for k in _named_by(function) if k in params}
+    """The link resolves; probabilities lie in [0, 1], those of classes sum to one, distributions are some."""
     for case in cases(component):
-        result = function(case.output, **named)
+        result = _linked(component, case)
+        if isinstance(result, Distribution):
+            check_distribution(result, case.y.double().numpy(), case.name, exact=case.name == "ordinary")
+            continue
         assert bool(torch.isfinite(result).all()), f"{case.name}: the link is not finite"
+        if component.role in NUMBERS:
+            assert result.shape == case.y.shape, f"{case.name}: the link gives {tuple(result.shape)}, not a point each"
+            continue
         if not component.gives_probabilities:
             continue
         assert bool(((result >= 0) & (result <= 1)).all()), f"{case.name}: the link leaves [0, 1]"
@@ -274,8 +302,22 @@ def link_gives_what_it_promises(component: Component) -> None:
             torch.testing.assert_close(result.sum(1), torch.ones(len(result), dtype=result.dtype))
 
 
+def _linked(component: Component, case: Case) -> Any:
+    """Return what the link makes of the output, as an estimator predicts it."""
+    link = component.prediction_link
+    if isinstance(link, str) and link not in LINKS:
+        with torch.no_grad():
+            return getattr(build(component, case), link)(case.output)
+    function = LINKS[link].function if isinstance(link, str) else link
+    known = {p.name: p.default for p in component.parameters} | case.fit
+    return function(case.output, **{name: known[name] for name in _named_by(function) if name in known})
+
+
 def proper_loss_is_least_at_the_truth(component: Component) -> None:
     """The expected loss has no gradient where the linked prediction is the true distribution."""
+    if component.role == "columns":
+        _least_at_the_distribution(component)
+        return
     generator = torch.Generator().manual_seed(SEED)
     if component.role == "logits":
         truth = torch.softmax(torch.randn(4, generator=generator, dtype=torch.float64), 0)
@@ -293,6 +335,23 @@ def proper_loss_is_least_at_the_truth(component: Component) -> None:
     assert float(gradient.sum(0).abs().max()) < 1e-9, "the expected loss is not least at the true probabilities"
 
 
+def _least_at_the_distribution(component: Component) -> None:
+    """See that outcomes of the linked distribution, evenly spread over its quantiles, leave the output where it is."""
+    case = ordinary(component, n=3)
+    case = case.with_inputs(
+        case.output.sort(dim=-1).values
+    )  # quantiles in order; as parameters they are as good as any
+    linked, shares = _linked(component, case), (np.arange(OUTCOMES) + 0.5) / OUTCOMES
+    outcomes = torch.from_numpy(linked.ppf(shares[:, None, None]))  # (OUTCOMES, 3, 2)
+    leaf = case.output.expand(OUTCOMES, *case.output.shape).clone().requires_grad_()
+    built = build(component, case)
+    many = replace(case, output=leaf.flatten(0, 1), y=outcomes.flatten(0, 1))
+    (gradient,) = torch.autograd.grad(total(call(component, many, built=built)), leaf)
+    pull, usual = gradient.mean(0), gradient.square().mean(0).sqrt()
+    worst = float((pull.abs() / usual.clamp(min=1e-6)).max())
+    assert worst < 0.02, f"outcomes of the predicted distribution pull at it with {worst:.0%} of a usual gradient"
+
+
 def runs_without_gradients(component: Component) -> None:
     """Under ``no_grad`` the value is the same."""
     case = ordinary(component)
@@ -302,12 +361,13 @@ def runs_without_gradients(component: Component) -> None:
 
 
 def runs_in_bfloat16(component: Component) -> None:
-    """bfloat16 outputs give a finite value near that of float32, under autocast and without."""
+    """bfloat16 outputs give a finite value near that of float32, under autocast; what the loss keeps stays float32."""
     case = ordinary(component).to(torch.float32)
+    built = build(component, case) if component.is_class else None
     half = case.with_inputs(case.inputs.bfloat16())
     wanted = total(call(component, case.with_inputs(half.inputs.float())))
     with torch.autocast("cpu", torch.bfloat16):
-        value = total(call(component, half))
+        value = total(call(component, half, built=built))
     torch.testing.assert_close(value.float(), wanted, atol=0.3, rtol=0.1)
 
 
@@ -326,6 +386,8 @@ def learns_a_separable_problem(component: Component) -> None:
     """By name, in the estimator of its role, it learns a tiny problem that can be learnt."""
     if ROLES[component.role].head == "none":
         _learns_embeddings(component)
+    elif component.role in NUMBERS:
+        _learns_numbers(component)
     else:
         _learns_classes(component)
 
@@ -348,6 +410,31 @@ def _learns_classes(component: Component) -> None:
     else:
         score = model.score(X, y)
     assert score >= 0.9, f"after 60 epochs the score on a separable problem is {score:.2f}"
+
+
+def _learns_numbers(component: Component) -> None:
+    from sklearnloss.estimators.regressor import LossRegressor
+
+    rng = np.random.default_rng(SEED)
+    X = rng.normal(size=(120, 3))
+    y = X @ np.array([[1.0, 0.5], [0.5, -1.0], [0.0, 0.5]]) + 0.05 * rng.normal(size=(120, 2))
+    y = np.exp(0.5 * y) if component.target in SIGNED else y
+    facts = {name: rng.uniform(0.5, 1, len(X)) for name in sorted(_row_facts(component))}
+    loss: Any = Loss(component.obj)
+    if _largest_output_gradient(component) == 0:  # it works on features: a term beside one that predicts
+        loss = Loss("mse") + loss
+    model = LossRegressor(loss, max_epochs=60, lr=0.02, random_state=0, batch_size=32).fit(X, y, **facts)
+    predicted = model.predict(X)
+    score = min(float(np.corrcoef(predicted[:, j], y[:, j])[0, 1]) for j in range(2))
+    assert score >= 0.9, f"after 60 epochs predictions of a linear problem correlate with the targets by {score:.2f}"
+
+
+def _largest_output_gradient(component: Component) -> float:
+    return float(output_gradient(component, ordinary(component))[1].abs().max())
+
+
+def _row_facts(component: Component) -> set[str]:
+    return {name for name in component.needs if FACTS[name].scope == "row"}
 
 
 def _learns_embeddings(component: Component) -> None:
@@ -434,7 +521,11 @@ def _link_function(component: Component) -> Callable[..., Tensor] | None:
 def _named_by(function: Callable[..., Any] | None) -> set[str]:
     if function is None:
         return set()
-    return {n for n, p in inspect.signature(function).parameters.items() if p.kind is p.KEYWORD_ONLY}
+    try:
+        arguments = inspect.signature(function).parameters.items()
+    except ValueError:  # a function in C, such as torch.exp
+        return set()
+    return {n for n, p in arguments if p.kind is p.KEYWORD_ONLY}
 
 
 def _is_loss(component: Component) -> bool:
@@ -470,12 +561,13 @@ def _weighable(component: Component) -> bool:
 def _trainable(component: Component) -> bool:
     from sklearnloss.estimators._base import NET_FACTS
 
-    rows = {f.name for f in FACTS.values() if f.scope == "row"}
+    # a linear program has to be given with its optimal basis as y
+    rows = {f.name for f in FACTS.values() if f.scope == "row"} - {"equations"}
     supplied = NET_FACTS | rows | {"sample_weight", "prototypes", "head_weight", "head_bias"}
-    classes = component.role in ("logits", "scores", "label_logits", "cosines", "thresholds", "hidden")
+    headed = component.role in ("logits", "scores", "label_logits", "cosines", "thresholds", "hidden", *NUMBERS)
     fit = {f for f in component.needs if FACTS[f].scope == "fit"}
     embeddings = component.role == "view_a" or (component.role == "embeddings" and "y" in component.facts)
-    return (classes or embeddings) and set(component.needs) - fit <= supplied
+    return (headed or embeddings) and set(component.needs) - fit <= supplied
 
 
 CHECKS: dict[str, tuple[Callable[[Component], None], Callable[[Component], bool]]] = {

@@ -2,23 +2,15 @@
 
 import math
 
-import torch
 from torch import Tensor
-from torch.nn.functional import softplus
 
 from sklearnloss.component import loss
 from sklearnloss.constraints import Positive
-from sklearnloss.functional.distributions import Normal
+from sklearnloss.functional.columns import location_scale, normal
 from sklearnloss.typing import Columns, PerRow, Targets
 
 
-def normal(columns: Tensor, *, min_scale: float = 1e-3) -> Normal:
-    """Return the distributions that mean and raw scale stand for."""
-    mu, sigma = _parameters(columns, min_scale)
-    return Normal(mu.double().numpy(), sigma.double().numpy())
-
-
-@loss("gaussian_nll", task="regression", outputs=lambda: 2, link=normal)
+@loss("gaussian_nll", task="regression", outputs=lambda: 2, link=normal, proper=True)
 def gaussian_nll(columns: Columns, y: Targets, *, min_scale: Positive = 1e-3) -> PerRow:
     r"""Predict mean and standard deviation: a miss costs less where the model said that it knows little.
 
@@ -50,10 +42,6 @@ def gaussian_nll(columns: Columns, y: Targets, *, min_scale: Positive = 1e-3) ->
     >>> gaussian_nll(torch.tensor([[[0.0, 0.5413]]]), torch.tensor([[1.0]]), min_scale=1e-6)
     tensor([[1.4189]])
     """
-    mu, sigma = _parameters(columns, min_scale)  # (n, n_targets) each
-    return 0.5 * math.log(2 * math.pi) + sigma.log() + 0.5 * ((y - mu) / sigma).square()
-
-
-def _parameters(columns: Tensor, min_scale: float | Tensor) -> tuple[Tensor, Tensor]:
-    mu, raw = torch.unbind(columns, dim=-1)
-    return mu, min_scale + softplus(raw)
+    mu, sigma = location_scale(columns, min_scale)  # (n, n_targets) each
+    values: Tensor = 0.5 * math.log(2 * math.pi) + sigma.log() + 0.5 * ((y - mu) / sigma).square()
+    return values

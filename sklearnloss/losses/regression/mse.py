@@ -6,7 +6,7 @@ from sklearnloss.component import loss
 from sklearnloss.typing import PerRow, Prediction, Targets
 
 
-@loss("mse", task="regression", proper=False, aliases=("squared_error",))
+@loss("mse", task="regression", aliases=("squared_error",))
 def mse(prediction: Prediction, y: Targets) -> PerRow:
     r"""Squared difference; the best prediction is the mean.
 

@@ -1,25 +1,23 @@
 """Pinball loss."""
 
-from collections.abc import Sequence
-
-import numpy as np
 import torch
-from torch import Tensor
 
 from sklearnloss.component import loss
 from sklearnloss.constraints import Levels
-from sklearnloss.functional.distributions import Quantiles
+from sklearnloss.functional.columns import quantiles
 from sklearnloss.typing import Columns, PerRow, Targets
 
 NINE = (0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9)
 
 
-def quantiles(columns: Tensor, *, levels: Sequence[float] = NINE) -> Quantiles:
-    """Return the distributions that have these quantiles, sorted where they cross."""
-    return Quantiles(columns.double().numpy(), np.asarray(levels, dtype=float))
-
-
-@loss("pinball", task="regression", outputs=lambda *, levels: len(levels), link=quantiles, aliases=("quantile",))
+@loss(
+    "pinball",
+    task="regression",
+    outputs=lambda *, levels: len(levels),
+    link=quantiles,
+    proper=True,
+    aliases=("quantile",),
+)
 def pinball(columns: Columns, y: Targets, *, levels: Levels = NINE) -> PerRow:
     r"""Misses above and below cost as the level says, so that a share of the outcomes lies below each prediction.
 
