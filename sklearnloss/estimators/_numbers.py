@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 from sklearn.utils import check_array
 
-__all__ = ["NumberTargets"]
+__all__ = ["SIGNS", "NumberTargets", "as_numbers", "check_sign"]
 
 SIGNS = {"positive": ("positive", np.greater), "nonnegative": ("not negative", np.greater_equal)}
 

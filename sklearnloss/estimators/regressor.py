@@ -18,8 +18,8 @@ from sklearn.utils.metaestimators import available_if
 from sklearnloss.component import Component
 from sklearnloss.estimators._base import NetEstimator, Output, Rows, common_role, with_callbacks
 from sklearnloss.estimators._data import open_data
-from sklearnloss.estimators._numbers import NumberTargets, as_numbers, check_sign
-from sklearnloss.exceptions import ParameterError, TaskError
+from sklearnloss.estimators._numbers import SIGNS, NumberTargets, as_numbers, check_sign
+from sklearnloss.exceptions import ParameterError, SklearnLossError, TaskError
 from sklearnloss.functional.distributions import Distribution
 from sklearnloss.functional.links import LINKS
 from sklearnloss.spec import Choice
@@ -516,6 +516,11 @@ class LossRegressor(RegressorMixin, NetEstimator):  # type: ignore[misc]
         tags = super().__sklearn_tags__()
         tags.input_tags.sparse = True
         tags.target_tags.multi_output = True
+        try:
+            target = self._head_term()[1].component.target
+        except SklearnLossError:  # fit will say what is wrong with the loss
+            return tags
+        tags.target_tags.positive_only = target in SIGNS
         return tags
 
 

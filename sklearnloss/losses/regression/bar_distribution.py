@@ -79,7 +79,7 @@ class BarDistribution(nn.Module):
 
     def histogram(self, columns: Tensor) -> Histogram:
         """Return the distributions that the logits stand for."""
-        probabilities = torch.softmax(columns.double(), dim=-1).numpy()
-        borders = self.borders.double().numpy()
+        probabilities = torch.softmax(columns.double(), dim=-1).cpu().numpy()
+        borders = self.borders.double().cpu().numpy()
         kind = TailedHistogram if self.tails else Histogram
         return kind(probabilities, np.broadcast_to(borders, (len(columns), *borders.shape)))

@@ -81,6 +81,6 @@ class HLGauss(nn.Module):
 
     def histogram(self, columns: Tensor) -> Histogram:
         """Return the histograms that the logits stand for."""
-        probabilities = torch.softmax(columns.double(), dim=-1).numpy()
-        edges = self.edges.double().numpy()
+        probabilities = torch.softmax(columns.double(), dim=-1).cpu().numpy()
+        edges = self.edges.double().cpu().numpy()
         return Histogram(probabilities, np.broadcast_to(edges, (len(columns), *edges.shape)))

@@ -68,8 +68,8 @@ class TwoHot(nn.Module):
 
     def histogram(self, columns: Tensor) -> Histogram:
         """Return the histograms that the logits stand for, with bins around the centers."""
-        centers = self.centers.double().numpy()
+        centers = self.centers.double().cpu().numpy()
         half = (centers[:, 1:2] - centers[:, :1]) / 2
         edges = np.concatenate([centers - half, centers[:, -1:] + half], axis=1)
-        probabilities = torch.softmax(columns.double(), dim=-1).numpy()
+        probabilities = torch.softmax(columns.double(), dim=-1).cpu().numpy()
         return Histogram(probabilities, np.broadcast_to(edges, (len(columns), *edges.shape)))
