@@ -1,5 +1,6 @@
 """Checks of the other kinds: reductions, samplers, mixups, views, optimizers."""
 
+import typing
 from collections.abc import Callable
 from typing import Any
 
@@ -13,6 +14,7 @@ from sklearnloss.facts import FACTS
 from sklearnloss.spec import Choice
 from sklearnloss.testing.cases import SEED
 from sklearnloss.testing.common import alternatives
+from sklearnloss.typing import Targets
 
 __all__ = ["CHECKS"]
 
@@ -140,8 +142,15 @@ def _rows() -> tuple[Tensor, Tensor]:
     return torch.randn(10, 4, generator=generator, dtype=torch.float64), torch.arange(10) % 3
 
 
-def _mix(component: Component, seed: int = SEED) -> Any:
+def _rows_to_mix(component: Component) -> tuple[Tensor, Tensor]:
+    """Return rows with classes, or with numbers if the mixup says that its targets are some."""
     X, y = _rows()
+    numbers = typing.get_type_hints(component.obj, include_extras=True).get("y") == Targets
+    return X, y.to(X.dtype)[:, None] if numbers else y
+
+
+def _mix(component: Component, seed: int = SEED) -> Any:
+    X, y = _rows_to_mix(component)
     named = {n: torch.arange(10) % 2 for n in component.needs if FACTS[n].scope == "row"}
     return Choice(component).build()(X, y, rng=torch.Generator().manual_seed(seed), **named)
 
@@ -150,7 +159,7 @@ def mixup_blends_rows(component: Component) -> None:
     """The result is (X, y_a, y_b, lam) of the shapes given, lam in [0, 1]; global generators are untouched."""
     state = torch.get_rng_state().clone()
     mixed, y_a, y_b, lam = _mix(component)
-    X, y = _rows()
+    X, y = _rows_to_mix(component)
     assert mixed.shape == X.shape and mixed.dtype == X.dtype, f"X became {tuple(mixed.shape)}, {mixed.dtype}"
     assert y_a.shape == y.shape and y_b.shape == y.shape, "the labels changed shape"
     lam = torch.as_tensor(lam)
