@@ -577,7 +577,7 @@ class MetricEmbedder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, NetEstim
             numbers = self._numbers(y)
             nearest = NearestNeighbors(n_neighbors=1).fit(embeddings).kneighbors(return_distance=False)[:, 0]
             return float(r2_score(numbers, numbers[nearest]))
-        return float(choose("metric", "recall_at_k").component.obj(embeddings, y))
+        return float(choose("metric", "recall_at_k").component.obj(embeddings, column_or_1d(y, warn=True)))
 
     @property
     def _n_features_out(self) -> int:
