@@ -439,6 +439,10 @@ class MetricEmbedder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, NetEstim
         terms = self._terms()
         numbers = [c.component for c in terms.values() if c.component.task == "regression"]
         if y is None:
+            if self.early_stopping and self.scoring is None:
+                raise ValueError(
+                    "early_stopping watches recall@1, which needs y; give y, or scoring= a scorer that does without"
+                )
             self._targets = None
             self._check_unlabelled(terms, numbers)
             return None

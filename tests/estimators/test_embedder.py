@@ -304,6 +304,8 @@ def test_a_fit_is_the_same_again_to_the_bit_and_leaves_global_generators_alone(b
 
 def test_early_stopping_watches_recall_on_rows_held_out(blobs):
     X, y = blobs
+    with pytest.raises(ValueError, match="watches recall@1, which needs y"):
+        quick(early_stopping=True).fit(X)
     model = quick(early_stopping=True, validation_fraction=0.3, max_epochs=8).fit(X, y)
     assert all(0 <= row["valid_score"] <= 1 for row in model.history_)
 
