@@ -179,6 +179,7 @@ def of_pipeline(method: str, data: str, seed: int, folder: Path) -> dict[str, fl
         "neighbors": [],
         "NCA": [NeighborhoodComponentsAnalysis(random_state=seed)],
         "MetricEmbedder": [MetricEmbedder(random_state=seed)],
+        "MetricEmbedder('supcon', max_epochs=10)": [MetricEmbedder("supcon", max_epochs=10, random_state=seed)],
     }[method]
     started = time.perf_counter()
     with warnings.catch_warnings():
@@ -195,7 +196,11 @@ def retrieval(embeddings: np.ndarray, y: np.ndarray) -> dict[str, float]:
 # -- all fits ---------------------------------------------------------------------------------------------------------
 
 PARTS: dict[str, tuple[Callable[..., dict[str, float]], tuple[str, ...], list[str]]] = {
-    "pipeline": (of_pipeline, ("digits", "segment", "letter"), ["neighbors", "MetricEmbedder", "NCA"]),
+    "pipeline": (
+        of_pipeline,
+        ("digits", "segment", "letter"),
+        ["neighbors", "MetricEmbedder", "MetricEmbedder('supcon', max_epochs=10)", "NCA"],
+    ),
     "rows": (of_rows, ("digits", "mnist", "letter"), ["raw", "supcon", "multi_similarity", *DEEPER]),
     "classes": (of_classes, ("digits", "mnist", "letter"), ["raw", *OURS]),
     "omniglot": (of_omniglot, ("omniglot",), ["raw", *OURS, *EPISODES]),
@@ -226,6 +231,7 @@ def main() -> None:
     parser.add_argument("--only", nargs="+", choices=PARTS, default=list(PARTS), metavar="PART")
     arguments = parser.parse_args()
     torch.set_num_threads(1)
+    sklearnloss.components()  # imports are not part of a fit
     rows = [json.loads(line) for line in arguments.out.read_text().splitlines()] if arguments.out.exists() else []
     done = {(row["part"], row["method"], row["data"], row["seed"]): row for row in rows}
     todo = [job for job in jobs(arguments.only) if job not in done]

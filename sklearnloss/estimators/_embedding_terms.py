@@ -40,14 +40,16 @@ def check_embedding_terms(terms: Mapping[str, Choice], *, viewed: bool, distance
             raise TaskError(
                 f"{component.title} compares two views of each row; set views='noise' (sklearnloss list view)"
             )
-        if distance is not None and len(terms) == 1 and "distance" not in component.wishes:
-            raise TaskError(
-                f"{component.title} compares in its own way and takes no distance; leave distance out, or choose "
-                "a loss on distances, such as 'triplet' or 'contrastive'"
-            )
     if not any(c.component.role for c in terms.values()):
         raise TaskError("MetricEmbedder needs a term that looks at embeddings, for example 'multi_similarity'")
     named = {name for c in terms.values() for name in (*c.component.needs, *c.component.wishes)}
-    if (miner is not None or memory) and not named & {"pairs", "triplets"}:
-        who = "the memory" if miner is None else choose("miner", miner).component.title
-        raise TaskError(not_taken(who, "pairs"))
+    if distance is not None and "distance" not in named:
+        (first, *others) = (c.component.title for c in terms.values())
+        who = "no term of the loss takes a" if others else f"{first} compares in its own way and takes no"
+        raise TaskError(
+            f"{who} distance; leave distance out, or choose a loss on distances, such as 'triplet' or 'contrastive'"
+        )
+    if miner is not None and not named & {"pairs", "triplets"}:
+        raise TaskError(not_taken(choose("miner", miner).component.title, "pairs"))
+    if memory and "pairs" not in named:  # listed triplets are of the rows of the batch
+        raise TaskError(not_taken("the memory", "pairs"))

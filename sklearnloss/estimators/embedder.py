@@ -439,6 +439,10 @@ class MetricEmbedder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, NetEstim
         terms = self._terms()
         numbers = [c.component for c in terms.values() if c.component.task == "regression"]
         if y is None:
+            if self.early_stopping and self.scoring is None:
+                raise ValueError(
+                    "early_stopping watches recall@1, which needs y; give y, or scoring= a scorer that does without"
+                )
             self._targets = None
             self._check_unlabelled(terms, numbers)
             return None
@@ -577,7 +581,7 @@ class MetricEmbedder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, NetEstim
             numbers = self._numbers(y)
             nearest = NearestNeighbors(n_neighbors=1).fit(embeddings).kneighbors(return_distance=False)[:, 0]
             return float(r2_score(numbers, numbers[nearest]))
-        return float(choose("metric", "recall_at_k").component.obj(embeddings, y))
+        return float(choose("metric", "recall_at_k").component.obj(embeddings, column_or_1d(y, warn=True)))
 
     @property
     def _n_features_out(self) -> int:

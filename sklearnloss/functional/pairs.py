@@ -385,7 +385,8 @@ def per_anchor(
     sources = [anchors] if columns is None else [_prepared(columns, working, compare)]
     labels = [y if y_columns is None else y_columns]
     negatives = None
-    rows: list[Tensor] = []  # row numbers of the columns
+    rows = [torch.full_like(labels[0], -1)]  # row numbers of the columns, -1 where they are not known
+    known = False
     for extra in () if pairs is None else pairs.extra:
         added = _prepared(extra.embeddings.to(anchors.device), working, compare)
         if extra.y is None:
@@ -393,9 +394,8 @@ def per_anchor(
             continue
         sources.append(added)
         labels.append(extra.y)
-        if extra.index is not None and pairs is not None and pairs.index is not None:
-            rows = rows or [torch.full_like(labels[0], -1)]
-            rows.append(extra.index)
+        rows.append(torch.full_like(extra.y, -1) if extra.index is None else extra.index)
+        known = known or extra.index is not None
     batch = Batch(
         rule,
         y,
@@ -403,7 +403,7 @@ def per_anchor(
         compare=compare,
         pairs=pairs,
         alone=columns is None,
-        row_numbers=torch.cat(rows) if rows else None,
+        row_numbers=torch.cat(rows) if known and pairs is not None and pairs.index is not None else None,
     )
     everything = torch.cat(sources) if len(sources) > 1 else sources[0]
     if torch._C._functorch.is_functorch_wrapped_tensor(anchors):  # the Function below has no rule for vmap

@@ -7,7 +7,7 @@ __all__ = ["distances", "squared_distances", "unit_rows"]
 
 
 def unit_rows(x: Tensor) -> Tensor:
-    """Return vectors (..., d) divided by their length; one of zeros stays as it is, and has no gradient.
+    """Return vectors (..., d) divided by their length; one shorter than 1e-12 becomes zeros, without a gradient.
 
     Dividing by a small number instead would multiply the gradient of such a vector by 1e12.
 
@@ -18,7 +18,8 @@ def unit_rows(x: Tensor) -> Tensor:
             [0.0000, 0.0000]])
     """
     length = torch.linalg.vector_norm(x, dim=-1, keepdim=True)  # (..., 1)
-    return torch.where(length > 0, x / length.clamp(min=torch.finfo(x.dtype).tiny), 0.0)
+    # the gradient grows with one over the length, and a square below 1e-38 has no digits in float32
+    return torch.where(length > 1e-12, x / length.clamp(min=1e-12), 0.0)
 
 
 def squared_distances(a: Tensor, b: Tensor) -> Tensor:

@@ -281,6 +281,7 @@ def moments(X: Any, weights: np.ndarray | None) -> tuple[np.ndarray, np.ndarray]
     centre = mean.astype(X.dtype)
     for rows, part in row_chunks(X):
         difference = part - centre
+        difference[weights[rows] == 0] = 0.0  # its square may overflow, and zero times infinity is no number
         variance += weights[rows] @ np.square(difference, out=difference)
     scale = np.sqrt(variance / total)
     # what rounding leaves of a constant column is not a scale

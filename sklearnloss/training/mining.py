@@ -88,6 +88,7 @@ class Mining(nn.Module):
         self.miner, self.mixup = (None if c is None else c.build() for c in (miner, mixup))
         self.distance = None if distance is None else distance.build()
         self.memory = Memory(memory, width) if memory else None
+        self.held: Extra | None = None  # of the memory, before the batch that was trained on last was written
         self.unit = "pair" if miner is None else miner.component.unit or "pair"
         self.by_block = miner is not None and miner.component.role == "block"
         # a miner that is a class searches all rows, and has given its companions before the network was called
@@ -116,10 +117,16 @@ class Mining(nn.Module):
         }
         return frozenset(name for name, there in made.items() if there)
 
+    def __getstate__(self) -> dict[str, Any]:
+        return {**self.__dict__, "held": None}
+
     def take_state(self, other: "Mining | None") -> None:
         """Go on with the memory of an earlier fit, if everything is the same."""
+        # row numbers were those of that fit, and these rows may be others: a miner that searches does so anew
         if other is not None and other.built_from == self.built_from:
-            self.memory, self.miner = other.memory, other.miner
+            self.memory = other.memory
+            if self.memory is not None:
+                self.memory.index.fill_(-1)
 
     def forward(self, embeddings: Tensor, facts: Facts) -> Facts:
         """Return ``pairs`` and what else the loss may take."""
@@ -127,20 +134,24 @@ class Mining(nn.Module):
         made: Facts = {**dict.fromkeys(self.gives - {"triplets"}), "distance": self.distance}
         extra: list[Extra] = []
         select, unit = self._mine(embeddings, y, facts, extra)
+        if extra:  # listed triplets are of the rows of the batch
+            self._check_taken("miner", "pairs")
         if self.mixup is not None:
             mixed = self.mixup(embeddings, y, **self._facts("mixup", facts))
             if isinstance(mixed, Mixed):
                 self._check_taken("mixup", "mixed")
                 made["mixed"] = mixed
             else:
+                self._check_taken("mixup", "pairs")
                 extra.append(mixed)
         if self.memory is not None:
-            held = self.memory.columns()
-            extra += [] if held is None else [held]
-            if self.training:
+            if self.training:  # an optimizer that looks at a batch again sees what it saw at first
+                self.held = self.memory.columns()
                 self.memory.write(embeddings.detach(), y, index)
+            extra += [] if self.held is None else [self.held]
+        if select is not None:
+            self._check_taken("miner", "pairs", "triplets")
         if select is not None or extra:
-            self._check_taken("miner" if self.miner is not None else "mixup", "pairs", "triplets")
             made["pairs"] = Mined(select=select, unit=unit, extra=tuple(extra), index=index)
         if "triplets" in self.takes:
             made["triplets"] = listed_triplets(embeddings, y, Mined(select=select, unit=unit))
@@ -167,9 +178,10 @@ class Mining(nn.Module):
         if isinstance(found, Extra):
             extra.append(found)
             return None, "pair"
-        return self._select(found, len(y))
+        return self._select(found, y)
 
-    def _select(self, found: Any, n: int) -> tuple[Callable[[Block], Kept], Any]:
+    def _select(self, found: Any, y: Tensor) -> tuple[Callable[[Block], Kept], Any]:
+        n = len(y)
         if not isinstance(found, Tensor):
             raise TrainingError(f"{self.titles['miner']} returned {type(found).__name__}; {_FORMS}")
         if found.dtype == torch.bool and found.shape == (n, n):
@@ -179,10 +191,22 @@ class Mining(nn.Module):
             mask[found[:, 0], found[:, 1]] = True
             return partial(_kept_of_mask, mask), "pair"
         if found.ndim == 2 and found.shape[1] == 3:
+            self._check_triplets(found, y)
             return partial(_kept_of_triplets, found), "triplet"
         raise TrainingError(
             f"{self.titles['miner']} returned a tensor of shape {tuple(found.shape)} for {n} rows; {_FORMS}"
         )
+
+    def _check_triplets(self, triplets: Tensor, y: Tensor) -> None:
+        """Refuse rows that are not in the batch, a positive of another class, a negative of the same."""
+        inside = ((triplets >= 0) & (triplets < len(y))).all(1)
+        anchor, positive, negative = y[torch.where(inside[:, None], triplets, 0)].unbind(1)
+        right = inside & (anchor == positive) & (anchor != negative) & (triplets[:, 0] != triplets[:, 1])
+        if not bool(right.all()):
+            raise TrainingError(
+                f"{self.titles['miner']} gave the triplet {triplets[~right][0].tolist()} for {len(y)} rows; a triplet "
+                "is the numbers, in the batch, of an anchor, another row of its class, and a row of another class"
+            )
 
     def _facts(self, kind: str, facts: Facts) -> Facts:
         return {name: facts.get(name) for name in self.named[kind]}

@@ -420,8 +420,9 @@ class LossNet(NeuralNet):  # type: ignore[misc]
                         "Likely cause: the network's output is not finite even at the last good weights "
                         f"(largest input {big:.3g}); scale X, or lower lr."
                     )
+                values_of = self.criterion_.split(output, facts)
                 for term in self.criterion_.terms:
-                    value = term(output, facts)
+                    value = values_of[term.name]
                     if not bool(torch.isfinite(value)):
                         largest = float(output.detach().abs().max())
                         return (

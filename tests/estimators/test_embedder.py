@@ -236,6 +236,9 @@ def test_a_miner_for_a_loss_that_takes_no_pairs_is_refused(blobs):
 def test_a_distance_for_a_loss_that_compares_in_its_own_way_is_refused(blobs):
     with pytest.raises(TaskError, match="'supcon' compares in its own way and takes no distance"):
         quick("supcon", distance=lambda a, b: torch.cdist(a, b)).fit(*blobs)
+    with pytest.raises(TaskError, match="no term of the loss takes a distance"):
+        quick(Loss("supcon") + Loss("tcm"), distance="squared").fit(*blobs)
+    quick(Loss("supcon") + Loss("triplet"), distance="squared").fit(*blobs)
 
 
 # -- memory, weights, going on ----------------------------------------------------------------------------------------
@@ -301,6 +304,8 @@ def test_a_fit_is_the_same_again_to_the_bit_and_leaves_global_generators_alone(b
 
 def test_early_stopping_watches_recall_on_rows_held_out(blobs):
     X, y = blobs
+    with pytest.raises(ValueError, match="watches recall@1, which needs y"):
+        quick(early_stopping=True).fit(X)
     model = quick(early_stopping=True, validation_fraction=0.3, max_epochs=8).fit(X, y)
     assert all(0 <= row["valid_score"] <= 1 for row in model.history_)
 
@@ -352,3 +357,10 @@ def test_learns_what_tells_classes_apart_that_it_never_saw():
     np.fill_diagonal(distances, np.inf)
     raw = (y[test][distances.argmin(1)] == y[test]).mean()
     assert model.score(noisy[test], y[test]) > raw + 0.1
+
+
+@pytest.mark.filterwarnings("ignore:A column-vector y was passed")
+def test_a_column_of_classes_is_taken_wherever_y_is(blobs):
+    X, y = blobs
+    model = quick("supcon", early_stopping=True).fit(X, y[:, None])
+    assert model.score(X, y[:, None]) == model.score(X, y)

@@ -6,7 +6,7 @@ from skorch.callbacks import Callback
 from torch import nn
 from torch.nn.functional import cross_entropy
 
-from sklearnloss import Loss, loss
+from sklearnloss import Loss, MetricEmbedder, loss
 from sklearnloss.exceptions import NonFiniteLossError, TrainingError
 
 
@@ -78,6 +78,14 @@ def test_a_rate_that_is_too_high_is_named(quick, overlapping):
     message = failing(quick(optimizer="sgd", lr=1e200, batch_size=30, hidden_layer_sizes=(8, 8)), *overlapping)
     assert "Likely cause: divergence (the last losses were " in message
     assert "lower lr (now 1e+200), or set max_grad_norm, for example to 1." in message
+
+
+@pytest.mark.parametrize("given", [{"miner": "hard"}, {"memory": 40}, {"mixup": "metrix"}, {"distance": "squared"}])
+def test_what_finds_pairs_does_not_hide_a_failure(blobs, given):
+    chosen = "multi_similarity" if "mixup" in given else "contrastive"
+    model = MetricEmbedder(chosen, **given, optimizer="sgd", lr=1e200, batch_size=30, max_epochs=5, random_state=0)
+    with pytest.raises(NonFiniteLossError, match="Likely cause"):
+        model.fit(*blobs)
 
 
 def test_a_failure_at_the_last_batch_of_an_epoch_is_seen_in_the_weights(quick, blobs):

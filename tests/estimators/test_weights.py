@@ -189,3 +189,12 @@ def test_priors_count_the_weights_and_class_counts_the_rows(quick, blobs, counts
     np.testing.assert_allclose(seen["priors"], np.bincount(y, weights=counts + 1) / (counts + 1).sum())
     np.testing.assert_array_equal(seen["class_counts"], np.bincount(y))
     assert_close(seen["sample_weight"].mean(), torch.tensor(1.0, dtype=torch.float64))
+
+
+@pytest.mark.parametrize("wild", [1e200, 1e30])
+def test_a_wild_row_of_weight_zero_spoils_no_moment(quick, blobs, wild):
+    X, y = (part.copy() for part in blobs)
+    X = X.astype(np.float32 if wild == 1e30 else np.float64)
+    tame = quick().fit(X, y, sample_weight=np.arange(90) > 0).predict_proba(X[1:])
+    X[0] = wild
+    np.testing.assert_array_equal(quick().fit(X, y, sample_weight=np.arange(90) > 0).predict_proba(X[1:]), tame)

@@ -221,6 +221,25 @@ def test_a_call_without_gradients_makes_none(runs):
     assert len(runs) == 1
 
 
+def test_added_columns_without_row_numbers_stand_before_those_with():
+    embeddings, y = batch()
+    more, older = (torch.randn(len(y), 4, generator=torch.Generator().manual_seed(k), dtype=y_dtype) for k, y_dtype in
+                   ((1, embeddings.dtype), (2, embeddings.dtype)))  # fmt: skip
+    index = torch.arange(len(y))
+    unknown, known = Extra(more, y), Extra(older, y, index)
+
+    def counted(block):
+        return block.positives(0.0).sum(1), block.n_positives
+
+    both = [
+        per_anchor(Rule(counted), embeddings, y, pairs=Mined(extra=extra, index=index))
+        for extra in ((unknown, known), (known, unknown))
+    ]
+    assert_close(both[0], both[1])
+    mates = (y[:, None] == y).sum(1)
+    assert_close(both[0][1], (mates - 1 + mates + mates - 1).to(embeddings.dtype))
+
+
 def test_counts_carry_no_gradient():
     _, counts = blockwise("plain", *batch())
     assert not counts.requires_grad

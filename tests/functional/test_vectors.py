@@ -57,3 +57,10 @@ def test_half_precision_is_computed_in_float32_under_autocast_too():
         found = squared_distances(a, a)
     assert found.dtype == torch.float32
     assert_close(found, naive(a, a).square().float(), atol=1e-4, rtol=1e-4)
+
+
+@pytest.mark.parametrize("length", [1e-13, 1e-20, 1e-22, 1e-40])
+def test_a_vector_too_short_to_have_a_direction_counts_as_zeros(length):
+    x = torch.full((2, 4), length, requires_grad=True)
+    unit_rows(x).sum().backward()
+    assert unit_rows(x).abs().sum() == x.grad.abs().sum() == 0.0

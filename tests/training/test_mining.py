@@ -3,7 +3,7 @@ import torch
 from torch.nn.functional import normalize
 from torch.testing import assert_close
 
-from sklearnloss import MetricEmbedder, distance, loss, miner, mixup
+from sklearnloss import Loss, MetricEmbedder, Miner, distance, loss, miner, mixup
 from sklearnloss.exceptions import TaskError, TrainingError
 from sklearnloss.functional.pairs import Extra, Kept, Mined, Mixed, Window
 from sklearnloss.losses.embedding.contrastive import contrastive
@@ -121,6 +121,17 @@ def test_listed_triplets_are_all_there_are():
     assert {tuple(row) for row in listed_triplets(batch(7)[0], y).tolist()} == wanted
 
 
+@pytest.mark.parametrize(
+    "wrong",
+    [[1, 1, 2], [0, 1, 2], [0, 3, 6], [0, 3, 12], [12, 0, 1]],
+    ids=["itself", "positive of another class", "negative of the class", "no such negative", "no such anchor"],
+)
+def test_triplets_that_are_none_are_refused(wrong):
+    embeddings, y = batch()
+    with pytest.raises(TrainingError, match=r"miner 'told' gave the triplet \[.*\] for 12 rows"):
+        mining(miner=miner("told")(lambda embeddings, y: torch.tensor([[0, 3, 1], wrong])))(embeddings, facts(y))
+
+
 def test_what_is_none_of_the_forms_is_refused():
     embeddings, y = batch()
     with pytest.raises(TrainingError, match=r"returned a tensor of shape \(12, 5\) for 12 rows; a miner of embeddings"):
@@ -218,6 +229,16 @@ def test_a_memory_moves_in_training_only():
     assert int(made.memory.written) == 12
 
 
+def test_a_step_that_looks_again_at_its_batch_meets_the_memory_of_before_it():
+    embeddings, y = batch()
+    made = mining(memory=24)
+    made(batch(seed=1)[0], facts(y))
+    first = made(embeddings, facts(y))["pairs"].extra[0]
+    again = made.eval()(embeddings, facts(y))["pairs"].extra[0]
+    assert_close(again.embeddings, first.embeddings)
+    assert len(made.train()(embeddings, facts(y))["pairs"].extra[0].embeddings) == 24
+
+
 # -- a loss over listed triplets --------------------------------------------------------------------------------------
 
 
@@ -234,6 +255,16 @@ def test_a_loss_over_listed_triplets_is_fed_with_and_without_a_miner(blobs):
         assert model.loss_curve_[-1] < model.loss_curve_[0]
     lonely = MetricEmbedder(listed, sampler="shuffle", max_epochs=1, random_state=0).fit(X, range(90))
     assert lonely.loss_curve_ == [0.0]
+
+
+def test_what_is_added_to_a_batch_is_refused_by_a_loss_over_listed_triplets(blobs):
+    with pytest.raises(TaskError, match="the memory makes 'pairs', which no term of the loss takes"):
+        MetricEmbedder(listed, memory=50, max_epochs=1).fit(*blobs)
+    with pytest.raises(TaskError, match="mixup 'hard_pair_mix' makes 'pairs'"):
+        MetricEmbedder(listed, mixup="hard_pair_mix", max_epochs=1).fit(*blobs)
+    with pytest.raises(TaskError, match="miner 'mochi' makes 'pairs'"):
+        MetricEmbedder(listed, miner=Miner("mochi", warmup_epochs=0), max_epochs=1).fit(*blobs)
+    MetricEmbedder(Loss(listed) + Loss("supcon"), memory=50, max_epochs=1).fit(*blobs)
 
 
 # -- miners that search all rows --------------------------------------------------------------------------------------
@@ -282,6 +313,22 @@ def test_companions_are_encoded_with_the_batch_and_are_negatives(blobs):
         other = int(searcher.found[row])
         if other in place:
             assert_close(extra.embeddings[k, 0].detach(), embeddings[place[other]])
+
+
+@pytest.mark.parametrize("way", ["partial_fit", "warm_start"])
+def test_a_miner_that_searches_searches_the_rows_of_each_call(blobs, way):
+    X, y = blobs
+    rows = torch.randperm(90, generator=torch.Generator().manual_seed(0)).numpy()
+    model = MetricEmbedder(
+        "supcon", miner=Miner("ance", refresh=50, warmup_epochs=0), max_epochs=1, warm_start=True, random_state=0
+    )
+    go_on = model.partial_fit if way == "partial_fit" else model.fit
+    go_on(X, y)
+    go_on(X[rows[:40]], y[rows[:40]])  # fewer, and in another order
+    searcher = model.net_.criterion_.mining.miner
+    now = torch.as_tensor(y[rows[:40]])
+    companions = searcher.companions(torch.arange(40), now, rng=torch.Generator())
+    assert (now[companions[:, 0]] != now).all()
 
 
 def test_a_miner_that_searches_is_refused_with_views(blobs):

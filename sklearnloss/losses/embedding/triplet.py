@@ -119,7 +119,8 @@ def _slot_by_slot(far: Tensor, near: Tensor | None, negatives: Tensor) -> tuple[
 def _by_search(far: Tensor, near: Tensor | None, negatives: Tensor) -> tuple[Tensor, Tensor]:
     by_positive, by_negative = _below(far, negatives, strict=True)
     if near is not None:
-        fewer = _below(near, negatives, strict=False)
+        # one that has to lie beyond both limits is counted by neither
+        fewer = _below(torch.minimum(near, far.nextafter(far.new_tensor(-torch.inf))), negatives, strict=False)
         by_positive, by_negative = by_positive - fewer[0], by_negative - fewer[1]
     return by_positive, by_negative
 

@@ -108,6 +108,16 @@ def test_a_window_that_reaches_beyond_the_margin_ends_there(waves):
     assert_close(triplet(embeddings, y, margin=0.2, pairs=wide), triplet(embeddings, y, margin=0.2, pairs=narrow))
 
 
+@pytest.mark.usefixtures("method")
+@pytest.mark.parametrize(("low", "margin"), [(0.1, 0.05), (0.0, 0.0), (0.3, 0.3)])
+def test_a_window_beyond_the_margin_holds_no_triplet_that_costs_anything(low, margin, waves):
+    embeddings, y = waves(4, 3, 2)
+    embeddings = torch.cat([embeddings, embeddings])  # ties of positives and negatives
+    beyond = Mined(lambda _: Kept(triplets=Window(low, 0.9)), unit="window")
+    totals, counts = triplet(embeddings, torch.cat([y, y.roll(1)]), margin=margin, pairs=beyond)
+    assert totals.tolist() == counts.tolist() == [0.0] * 18
+
+
 def test_is_zero_where_every_positive_is_nearer_than_every_negative():
     embeddings = torch.tensor([[1.0, 0.0], [1.0, 0.1], [-1.0, 0.0], [-1.0, 0.1]])
     totals, counts = triplet(embeddings, torch.tensor([0, 0, 1, 1]), margin=0.0)
