@@ -2,6 +2,7 @@
 
 from typing import Annotated
 
+import torch
 from torch import Tensor
 
 from sklearnloss.component import loss
@@ -49,4 +50,4 @@ def pseudo_huber(
     square: Tensor = (prediction - y).square()  # (n, n_targets)
     if joint:
         square = square.sum(1)  # (n,)
-    return square / ((square + c**2).sqrt() + c)  # the difference of the formula, without its cancellation
+    return square / (torch.sqrt(square + c**2) + c)  # the difference of the formula, without its cancellation
