@@ -36,6 +36,7 @@ if TYPE_CHECKING:
     from sklearnloss.estimators.loading import load
     from sklearnloss.estimators.prototype import PrototypeClassifier
     from sklearnloss.estimators.regressor import LossRegressor
+    from sklearnloss.estimators.threshold_features import ThresholdFeatures
     from sklearnloss.facts import fact
     from sklearnloss.hookspecs import hookimpl
     from sklearnloss.metrics.embedding_map import EmbeddingMapDisplay
@@ -81,6 +82,7 @@ _WHERE = {
     "sklearnloss.estimators.loading": "load",
     "sklearnloss.estimators.prototype": "PrototypeClassifier",
     "sklearnloss.estimators.regressor": "LossRegressor",
+    "sklearnloss.estimators.threshold_features": "ThresholdFeatures",
     "sklearnloss.facts": "fact",
     "sklearnloss.hookspecs": "hookimpl",
     "sklearnloss.metrics.embedding_map": "EmbeddingMapDisplay",
@@ -102,9 +104,9 @@ __all__ = [
     "FewShotEvaluator", "FewShotResult", "HMDS", "Loss", "LossClassifier", "LossRegressor", "Metric",
     "MetricEmbedder", "Miner", "Mixup", "Mode", "Optimizer", "PrototypeClassifier", "Ranking", "Reduction",
     "ReliabilityDisplay", "RetrievalDisplay", "Sampler", "Selection", "SimilarityDisplay", "Strategy", "Sum",
-    "Table", "VerificationDisplay", "View", "__version__", "calibrator", "callback", "compare", "components",
-    "diagnostic", "distance", "embedding_scorer", "estimator", "fact", "hookimpl", "load", "load_table", "loss",
-    "make_preprocessor", "metric", "miner", "mixup", "mode", "optimizer", "rank", "reduction", "register",
+    "Table", "ThresholdFeatures", "VerificationDisplay", "View", "__version__", "calibrator", "callback", "compare",
+    "components", "diagnostic", "distance", "embedding_scorer", "estimator", "fact", "hookimpl", "load", "load_table",
+    "loss", "make_preprocessor", "metric", "miner", "mixup", "mode", "optimizer", "rank", "reduction", "register",
     "sampler", "selection", "strategy", "suggest_losses", "verification_curve", "view",
 ]  # fmt: skip
 
