@@ -114,6 +114,7 @@ for _name, _about in {
     "y": "(n,) encoded targets",
     "X": "(n, d) the module's input",
     "features": "(n, h) the backbone's output",
+    "output": "(n, ...) the head's output, detached",
     "index": "(n,) row numbers in the X given to fit",
     "block": "(n,) number of the block that a row is read with, where X is read from files; asked for by samplers",
     "epoch": "epochs finished so far",
