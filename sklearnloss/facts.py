@@ -156,6 +156,7 @@ for _name, _about in {
     "observed": "(N, ...) whether a label was seen",
     "annotator": "(N,) who labelled the row",
     "noise_scale": "(N,) noise of a row's target",
+    "treated": "(N,) whether a row was treated, 0 or 1",
     "exogenous": "(N, k) variables that were set from outside",
     "equations": "(N, m, d) equality constraints of each row's linear program",
     "distances": "(N, N) distances to every row of the X given to fit",
