@@ -439,7 +439,7 @@ class NetEstimator(SpecParams, RowFacts, Saving, CallbackSupportMixin, BaseEstim
         by_label: Sequence[Mapping[str, Any]] = (),
     ) -> Criterion:
         """Plan which fact goes where."""
-        supplied = {*NET_FACTS, *rows.facts, *network.head_facts}
+        supplied = {*NET_FACTS, *rows.facts, *network.head_facts} | (set() if network.embeds else {"output"})
         if rows.weights is not None:
             supplied |= {"sample_weight"}
         mining = self._mining()

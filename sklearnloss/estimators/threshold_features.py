@@ -28,7 +28,9 @@ def _predicts_probabilities(value: Any) -> bool:
 
 
 def _splits(value: Any) -> bool:
-    return bool(value >= 2) if isinstance(value, int | np.integer) else hasattr(value, "split") or isinstance(value, Iterable)
+    if isinstance(value, int | np.integer):
+        return bool(value >= 2)
+    return hasattr(value, "split") or isinstance(value, Iterable)
 
 
 def _seeds(value: Any) -> bool:

@@ -221,6 +221,8 @@ class LossNet(NeuralNet):  # type: ignore[misc]
                 output = self.module_(X)
         if not names.isdisjoint(HEAD_FACTS):
             facts = {**facts, **self.module_.head_facts}
+        if "output" in names:
+            facts = {**facts, "output": output.detach()}
         if "module" in names:
             facts = {**facts, "module": self.module_}
         if "epoch" in names or "step" in names:

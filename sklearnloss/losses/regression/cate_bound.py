@@ -1,4 +1,4 @@
-"""Bound of a treatment's outcome under unobserved confounding."""
+"""Bounds of treatment effects that hold although something was not measured."""
 
 from typing import Annotated, Literal
 
@@ -7,30 +7,43 @@ from torch import Tensor
 
 from sklearnloss.component import loss
 from sklearnloss.constraints import AtLeastOne, Search
-from sklearnloss.typing import PerRow, Prediction, Targets
+from sklearnloss.functional.numerics import softplus
+from sklearnloss.typing import Columns, PerRow, Targets
 
 
-@loss("cate_bound", task="regression")
+def bound(columns: Tensor) -> Tensor:
+    """Return the bound: the mean where the arm was observed, the bound of the mean where it was not."""
+    mean, unseen, score = columns.unbind(-1)
+    return torch.lerp(unseen, mean, torch.sigmoid(score))
+
+
+@loss("cate_bound", task="regression", outputs=lambda: 3, link=bound, status="known")
 def cate_bound(
-    prediction: Prediction,
+    columns: Columns,
     y: Targets,
     *,
-    odds: Annotated[AtLeastOne, Search(1, 10, log=True)] = 2.0,
-    bound: Literal["lower", "upper"] = "lower",
+    treated: Tensor,
+    arm: Literal["treated", "control"] = "treated",
+    side: Literal["lower", "upper"] = "lower",
+    odds_ratio: Annotated[AtLeastOne, Search(1, 5)] = 2.0,
 ) -> PerRow:
-    r"""Fitted on treated rows, the least (or largest) mean outcome that the others may have had under treatment.
+    r"""Bound what an arm would have given, whatever was not measured, as far as it moved the odds of treatment.
 
     Parameters
     ----------
-    prediction : Tensor of shape (n, n_targets)
-        Predictions.
+    columns : Tensor of shape (n, n_targets, 3)
+        Mean of the outcome where the arm was taken, bound of its mean where it was not, and the score (log-odds) that
+        it is taken.
     y : Tensor of shape (n, n_targets)
-        Targets.
-    odds : float in [1, inf), default=2.0
-        How far what was not observed may have changed the odds of being treated, between two rows that look the same.
-        At 1 nothing was unobserved, and the bound is the mean.
-    bound : {"lower", "upper"}, default="lower"
+        Outcomes.
+    treated : Tensor of shape (n,)
+        1 for treated rows, 0 for the others; ``fit(X, y, treated=...)``.
+    arm : {"treated", "control"}, default="treated"
+        Whose outcome is bounded.
+    side : {"lower", "upper"}, default="lower"
         Which bound.
+    odds_ratio : float in [1, inf), default=2.0
+        Factor by which the odds of treatment of two rows with equal X may differ.
 
     Returns
     -------
@@ -39,12 +52,16 @@ def cate_bound(
 
     Notes
     -----
-    .. math:: \ell = \max(y - \hat y, 0)^2 + \Gamma \max(\hat y - y, 0)^2
+    On the rows of the arm, with g the odds ratio, and cross entropy for the score s,
 
-    for the lower bound, the factor on the other side for the upper one. It is ``expectile`` at
-    :math:`1 / (1 + \Gamma)`. With the propensity e(x), the bound of the mean outcome under treatment is
-    :math:`e(x) \, E[Y | x, \text{treated}] + (1 - e(x)) \, \hat y(x)`; that under control comes from the untreated
-    rows alike, and their difference bounds the conditional effect.
+    .. math:: \ell = \tfrac12 (y - \mu)^2 + \tfrac{1}{1 + g} (y - \theta)_+^2 + \tfrac{g}{1 + g} (\theta - y)_+^2 +
+        \log(1 + e^{-s})
+
+    for the lower bound; the upper one swaps the weights. Other rows have the cross entropy alone. The prediction is
+    :math:`e \mu + (1 - e) \theta` with :math:`e = \sigma(s)`. The difference of the lower bound of the treated and the
+    upper one of the controls is the lower bound of the conditional effect; two fits give it. ``odds_ratio=1`` gives the
+    regression that takes everything as measured. For the average effect, an orthogonal score with cross-fitting is
+    needed on top.
 
     References
     ----------
@@ -53,10 +70,17 @@ def cate_bound(
 
     Examples
     --------
-    >>> cate_bound(torch.zeros(2, 1), torch.tensor([[1.0], [-1.0]]), odds=3.0)
-    tensor([[1.],
-            [3.]])
+    >>> columns, y = torch.tensor([[[1.0, 0.0, 0.0]]]), torch.tensor([[2.0]])
+    >>> cate_bound(columns, y, treated=torch.ones(1), odds_ratio=3.0)
+    tensor([[2.1931]])
+    >>> bound(columns)
+    tensor([[0.5000]])
     """
-    gap: Tensor = y - prediction  # (n, n_targets)
-    heavy = gap < 0 if bound == "lower" else gap > 0
-    return torch.where(heavy, odds, 1.0) * gap.square()
+    mean, unseen, score = columns.unbind(-1)  # (n, n_targets) each
+    seen = (treated > 0.5) == (arm == "treated")  # (n,)
+    seen = seen[:, None]
+    level = 1 / (1 + odds_ratio)
+    above, below = (level, 1 - level) if side == "lower" else (1 - level, level)
+    gap = y - unseen
+    outcome = (y - mean).square() / 2 + above * gap.clamp(min=0).square() + below * gap.clamp(max=0).square()
+    return torch.where(seen, outcome, 0.0) + softplus(torch.where(seen, -score, score))

@@ -2,7 +2,6 @@
 
 from typing import Annotated
 
-import torch
 from torch import Tensor
 
 from sklearnloss.component import loss
@@ -51,4 +50,5 @@ def expectile(prediction: Prediction, y: Targets, *, level: Level = 0.5) -> PerR
             [0.4000]])
     """
     gap: Tensor = y - prediction  # (n, n_targets)
-    return torch.where(gap < 0, 1 - level, level) * gap.square()
+    # a choice between two Python numbers would be rounded to float32
+    return level * gap.clamp(min=0).square() + (1 - level) * gap.clamp(max=0).square()

@@ -1,7 +1,12 @@
+import math
+
+import numpy as np
 import pytest
 import torch
+from sklearn.datasets import make_regression
 from torch.testing import assert_close
 
+from sklearnloss import Loss, LossRegressor
 from sklearnloss.losses.regression.cauchy import cauchy
 
 GAPS = torch.tensor([-7.0, -2.0, -0.3, 0.0, 0.2, 1.5, 40.0], dtype=torch.float64)
@@ -35,3 +40,23 @@ def test_each_target_may_have_its_own_gap(c):
     prediction = torch.randn(4, 3, dtype=torch.float64, generator=torch.Generator().manual_seed(0))
     apart = cauchy(prediction, torch.zeros_like(prediction), c=c, joint=False)
     assert_close(apart, torch.log1p(prediction**2 / (2 * c**2)))
+
+
+@pytest.mark.parametrize(("epoch", "width"), [(0, 8.0), (2, 8**0.5), (4, 1.0), (9, 1.0), (None, 1.0)])
+def test_scale_falls_by_the_same_ratio_in_each_epoch_of_the_warmup(epoch, width):
+    five, zero = torch.tensor([[3.0, 4.0]], dtype=torch.float64), torch.zeros(1, 2, dtype=torch.float64)
+    value = cauchy(five, zero, epoch=epoch, start=8.0, warmup=4).item()
+    assert value == pytest.approx(math.log1p(25 / (2 * width**2)))
+
+
+@pytest.mark.parametrize("seed", [0, 1, 2])
+def test_gross_outliers_harm_it_less_than_the_squared_error(seed):
+    X, y = make_regression(300, 5, noise=5.0, random_state=seed)
+    y /= y.std()
+    wrong = y.copy()
+    wrong[:60] += 20 * np.random.default_rng(seed).choice([0.5, 1.0, 1.5], 60)
+    errors = {}
+    for loss in (Loss("cauchy", c=0.3), Loss("mse")):
+        model = LossRegressor(loss, max_epochs=60, lr=0.01, hidden_layer_sizes=(), random_state=seed).fit(X, wrong)
+        errors[loss.spec] = np.abs(model.predict(X) - y).mean()
+    assert errors["cauchy"] < errors["mse"] / 2

@@ -41,3 +41,9 @@ def test_the_best_constant_rises_with_the_level_and_follows_the_units():
     assert points == sorted(points)
     assert points[2] == pytest.approx(3.5)
     assert float(best(0.75, 10 - 3 * y)) == pytest.approx(10 - 3 * points[1])
+
+
+def test_keeps_every_digit_of_the_level():
+    one, zero = torch.ones(1, 1, dtype=torch.float64), torch.zeros(1, 1, dtype=torch.float64)
+    assert expectile(zero, one, level=0.1).item() == 0.1
+    assert expectile(one, zero, level=0.1).item() == 0.9
