@@ -14,7 +14,7 @@ TINY = 1e-12
 
 
 @loss("cs_qmi", task="regression", unit="batch")
-def cs_qmi(*, X: Tensor, features: Features, x_scale: Tensor, sigma: Positive | None = None) -> Scalar:
+def cs_qmi(*, X: Tensor, features: Features, x_scale: Tensor | None = None, sigma: Positive | None = None) -> Scalar:
     r"""Penalize what features remember of their rows: a bottleneck, which also makes predictions harder to attack.
 
     A term beside a loss that predicts, such as ``Loss("cs_div") + 0.01 * Loss("cs_qmi")``.
@@ -25,8 +25,8 @@ def cs_qmi(*, X: Tensor, features: Features, x_scale: Tensor, sigma: Positive | 
         Rows.
     features : Tensor of shape (n, h)
         What the head sees.
-    x_scale : Tensor of shape (d,)
-        Standard deviation of each column.
+    x_scale : Tensor of shape (d,), default=None
+        Standard deviation of each column; None takes the columns as they are.
     sigma : float in (0, inf) or None, default=None
         Width of both kernels; None is the median distance in the batch, of rows and of features.
 
@@ -59,7 +59,7 @@ def cs_qmi(*, X: Tensor, features: Features, x_scale: Tensor, sigma: Positive | 
     >>> cs_qmi(X=X, features=0 * X, x_scale=torch.ones(1)).abs() < 1e-6
     tensor(True)
     """
-    rows = X / x_scale.clamp(min=torch.finfo(X.dtype).tiny)
+    rows = (X if x_scale is None else X / x_scale.clamp(min=torch.finfo(X.dtype).tiny)).flatten(1)  # (n, d)
     # the three logarithms nearly cancel, so they are added up in double precision
     log_k = log_gaussian(rows, rows, median_width(rows) if sigma is None else sigma).double()
     log_l = log_gaussian(features, features, median_width(features) if sigma is None else sigma).double()

@@ -29,7 +29,7 @@ def optimality_margin(prediction: Prediction, y: Targets, *, equations: Tensor) 
     Raises
     ------
     FactError
-        If the shapes of A and y do not belong together.
+        If the shapes of A and y do not belong together, or the variables of a basis are not independent in A.
 
     Notes
     -----
@@ -63,6 +63,16 @@ def optimality_margin(prediction: Prediction, y: Targets, *, equations: Tensor) 
     costs = prediction.to(dtype).gather(1, order)
     columns = equations.to(dtype).gather(2, order[:, None].expand(-1, m, -1))  # (n, m, d)
     basis, rest = columns[..., :m], columns[..., m:]
-    prices = torch.linalg.solve(basis.transpose(1, 2), costs[:, :m, None])  # (n, m, 1)
+    prices = _solve(basis.transpose(1, 2), costs[:, :m, None])  # (n, m, 1)
     reduced: Tensor = costs[:, m:] - (rest.transpose(1, 2) @ prices)[..., 0]  # (n, d - m)
     return (1 - reduced).clamp(min=0).sum(1).to(prediction.dtype)
+
+
+def _solve(basis: Tensor, costs: Tensor) -> Tensor:
+    try:
+        return torch.linalg.solve(basis, costs)
+    except torch.linalg.LinAlgError:  # type: ignore[attr-defined]
+        raise FactError(
+            "loss 'optimality_margin': the variables of a basis must be independent in equations, and those of some "
+            "row are not; y must be 1 for those that the solver calls basic, also where they are zero"
+        ) from None

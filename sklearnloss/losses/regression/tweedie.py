@@ -2,11 +2,12 @@
 
 from typing import Annotated
 
+import torch
 from torch import Tensor
 
 from sklearnloss.component import loss
 from sklearnloss.constraints import Interval, Search
-from sklearnloss.functional.numerics import steady_exp
+from sklearnloss.functional.numerics import box_cox, steady_exp
 from sklearnloss.typing import PerRow, Prediction, Targets
 
 Power = Annotated[float, Interval(1, 2), Search(1.1, 1.9)]
@@ -46,7 +47,9 @@ def tweedie(prediction: Prediction, y: Targets, *, power: Power = 1.5) -> PerRow
     >>> tweedie(torch.tensor([[0.0]]), torch.tensor([[4.0]]))
     tensor([[2.]])
     """
-    p = power
-    below, above = steady_exp((1 - p) * prediction), steady_exp((2 - p) * prediction)  # mu to these powers
-    values: Tensor = y ** (2 - p) / ((1 - p) * (2 - p)) - y * below / (1 - p) + above / (2 - p)
+    # powers less one over their exponents: near the limits 1 and 2 the powers themselves would cancel
+    low, high = 1 - power, 2 - power
+    log_y = torch.log(torch.where(y > 0, y, 1.0))
+    least = torch.where(y > 0, box_cox(log_y, high) - y * box_cox(log_y, low), -1 / high)
+    values: Tensor = box_cox(prediction, high) - y * box_cox(prediction, low) - least
     return values

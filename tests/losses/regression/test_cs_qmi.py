@@ -68,3 +68,11 @@ def test_beside_a_loss_that_predicts_features_remember_less():
         shared.append(float(cs_qmi(X=torch.from_numpy(rows), features=features, x_scale=torch.ones(4))))
         assert model.score(rows, y) > 0.8
     assert shared[1] < shared[0]
+
+
+def test_rows_may_come_without_units_and_in_any_shape():
+    images = X[:, None]  # (8, 1, 3)
+    assert float(cs_qmi(X=images, features=Z)) == pytest.approx(float(cs_qmi(X=X, features=Z, x_scale=ONE)))
+    rows, y = X.numpy(), X.sum(1).numpy()
+    model = LossRegressor(Loss("mse") + Loss("cs_qmi"), standardize=False, max_epochs=2, random_state=0).fit(rows, y)
+    assert 0 < model.history_[-1]["train_loss_cs_qmi"] <= 1

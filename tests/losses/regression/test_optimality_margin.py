@@ -60,6 +60,13 @@ def test_equations_of_another_shape_are_refused(shape):
         optimality_margin(COSTS, BASIS, equations=torch.ones(shape))
 
 
+def test_variables_that_are_no_basis_are_refused():
+    equations = A.clone()
+    equations[2, :, 3] = 2 * equations[2, :, 0]
+    with pytest.raises(FactError, match="the variables of a basis must be independent in equations"):
+        optimality_margin(COSTS, BASIS, equations=equations)
+
+
 def test_choices_teach_costs():
     rng = np.random.default_rng(0)
     X = rng.normal(size=(300, 3))

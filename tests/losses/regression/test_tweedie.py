@@ -21,6 +21,12 @@ def test_tends_to_poisson():
     assert_close(tweedie(Z, Y, power=1 + 1e-7), poisson(Z, Y), rtol=1e-5, atol=1e-5)
 
 
+@pytest.mark.parametrize("power", [1.0001, 1.5, 1.9999])
+def test_keeps_its_digits_near_the_limits_of_the_power(power):
+    y = Y.clamp(min=0.1)
+    assert_close(tweedie(Z.float(), y.float(), power=power), tweedie(Z, y, power=power).float(), rtol=1e-5, atol=1e-6)
+
+
 def test_is_zero_at_the_target():
     y = torch.tensor([[0.5], [3.0]], dtype=torch.float64)
     assert tweedie(y.log(), y).abs().max() < 1e-12
