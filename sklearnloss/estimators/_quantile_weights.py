@@ -14,7 +14,7 @@ __all__ = ["Granularity", "Mixer", "Objective", "learn", "mixed"]
 
 Loss = Callable[[Tensor, Tensor, Tensor], Tensor]
 
-FAR = -7.0  # where other levels start in a fine mixture: together they weigh about one percent of 19 levels
+FAR = -7.0  # where other levels start in a fine mixture: together they weigh about two percent of 19 levels
 HUBER = 0.05  # width of the rounded corner, in standard deviations of y
 PENALTY, MARGIN = 1.0, 0.01  # of crossing, and the distance of neighbours that it asks for, for a unit of levels
 WATCHED = 0.2  # share of the rows that say when to stop, where weights could follow noise

@@ -55,8 +55,8 @@ def cqr_shifts(y: np.ndarray, quantiles: np.ndarray, levels: np.ndarray) -> np.n
 
     Examples
     --------
-    >>> cqr_shifts(np.array([0.0, 1.0, 5.0]), np.array([[0.0, 2.0]] * 3), np.array([0.25, 0.75]))
-    array([0., 0.])
+    >>> cqr_shifts(np.array([0.0, 3.0, 5.0]), np.array([[0.0, 2.0]] * 3), np.array([0.25, 0.75]))
+    array([-1.,  1.])
     """
     shifts = np.zeros(len(levels))
     for j in range(len(levels) // 2):

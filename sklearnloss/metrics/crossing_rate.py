@@ -59,6 +59,5 @@ def crossing_rate(
     if values.shape[-1] < 2:
         raise DataError("crossing_rate: one quantile cannot cross another; give at least two levels")
     crossed = np.diff(values, axis=-1) < 0  # (n, ..., w - 1)
-    if per == "row":
-        crossed = crossed.any(axis=-1, keepdims=True)
-    return average(crossed.astype(np.float64), weight)
+    counted = crossed if per == "pair" else np.any(crossed, axis=-1, keepdims=True)
+    return average(np.asarray(counted, dtype=np.float64), weight)
