@@ -1,9 +1,9 @@
 """One quantile forecast from several: weights learnt on predictions out of fold, without crossing, with coverage."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass
-from numbers import Integral, Real
-from typing import Any, ClassVar, Self
+from numbers import Integral
+from typing import Annotated, Any, Literal, Self
 
 import numpy as np
 import torch
@@ -12,7 +12,6 @@ from numpy.typing import ArrayLike
 from sklearn.base import RegressorMixin, clone
 from sklearn.model_selection import KFold, check_cv
 from sklearn.utils import Bunch, Tags, _safe_indexing, check_array, check_random_state, column_or_1d, get_tags
-from sklearn.utils._param_validation import Interval, StrOptions, validate_parameter_constraints
 from sklearn.utils.metaestimators import _BaseComposition
 from sklearn.utils.validation import (
     _check_sample_weight,
@@ -23,13 +22,14 @@ from sklearn.utils.validation import (
 )
 
 from sklearnloss.component import estimator
+from sklearnloss.constraints import Constraint, Interval, Levels
 from sklearnloss.estimators._quantile_bases import QuantileModel, as_quantile_model, default_models
 from sklearnloss.estimators._quantile_weights import Granularity, Mixer, Objective, learn
 from sklearnloss.exceptions import DataError, ParameterError
 from sklearnloss.functional.conformal import cqr_shifts, needed_rows, one_sided_shifts, shifted
 from sklearnloss.functional.distributions import Quantiles
-from sklearnloss.functional.forecasts import average, check_levels, pinball_values
-from sklearnloss.functional.noncrossing import WAYS, uncrossed
+from sklearnloss.functional.forecasts import average, pinball_values
+from sklearnloss.functional.noncrossing import uncrossed
 
 __all__ = ["QuantileAggregator"]
 
@@ -38,6 +38,27 @@ NINETEEN = (
 )  # fmt: skip
 LEARNT = ("coarse", "medium", "fine")
 EVERYONE = "all rows"  # the only group where none were given
+
+
+def _are_models(value: Any) -> bool:
+    if value is None:
+        return True
+    return isinstance(value, list) and bool(value) and all(isinstance(v, tuple) and len(v) == 2 for v in value)
+
+
+def _are_folds(value: Any) -> bool:
+    if isinstance(value, Integral):
+        return not isinstance(value, bool) and int(value) >= 2
+    return hasattr(value, "split") or (hasattr(value, "__iter__") and not isinstance(value, str))
+
+
+def _is_seed(value: Any) -> bool:
+    return value is None or isinstance(value, Integral | np.random.RandomState)
+
+
+Models = Annotated[Any, Constraint(_are_models, "a list of at least one (name, estimator), or None", choices=(None,))]
+Folds = Annotated[Any, Constraint(_are_folds, "an int in [2, inf), a splitter or an iterable of folds", choices=(3, 5))]
+Seed = Annotated[Any, Constraint(_is_seed, "an int, a RandomState or None", choices=(None, 0))]
 
 
 @estimator("quantile_aggregator")
@@ -71,7 +92,7 @@ class QuantileAggregator(RegressorMixin, _BaseComposition):  # type: ignore[misc
     calibration_size : float in (0, 1), default=0.2
         Share of the rows, of each group, that is held out for that; without ``conformal`` none are.
     cv : int, splitter or iterable, default=5
-        Folds; an int shuffles.
+        Folds, of the rows that are not held out; an int shuffles. Rows that no fold tests do not teach the weights.
     loss : {"pinball", "huber_pinball", "wis"}, default="pinball"
         What the weights minimise: the pinball loss; with its corner rounded; or the weighted interval score, which is
         twice the pinball loss, and asks for symmetric levels.
@@ -135,34 +156,20 @@ class QuantileAggregator(RegressorMixin, _BaseComposition):  # type: ignore[misc
     ['forest', 'linear']
     """
 
-    _parameter_constraints: ClassVar[dict[str, list[Any]]] = {
-        "estimators": [list, None],
-        "quantiles": ["array-like"],
-        "weights": [StrOptions({"average", "median", "best", *LEARNT})],
-        "local": ["boolean"],
-        "crossing": [StrOptions({*WAYS, "penalty"}), None],
-        "conformal": [StrOptions({"cqr", "one_sided"}), None],
-        "calibration_size": [Interval(Real, 0, 1, closed="neither")],
-        "cv": ["cv_object"],
-        "loss": [StrOptions({"pinball", "huber_pinball", "wis"})],
-        "n_jobs": [Integral, None],
-        "random_state": ["random_state"],
-    }
-
     def __init__(
         self,
-        estimators: list[tuple[str, Any]] | None = None,
+        estimators: Models = None,
         *,
-        quantiles: Sequence[float] = NINETEEN,
-        weights: str = "medium",
+        quantiles: Levels = NINETEEN,
+        weights: Literal["average", "median", "best", "coarse", "medium", "fine"] = "medium",
         local: bool = False,
-        crossing: str | None = "sort",
-        conformal: str | None = None,
-        calibration_size: float = 0.2,
-        cv: Any = 5,
-        loss: str = "pinball",
+        crossing: Literal["sort", "isotonic", "minmax", "penalty"] | None = "sort",
+        conformal: Literal["cqr", "one_sided"] | None = None,
+        calibration_size: Annotated[float, Interval(0, 1)] = 0.2,
+        cv: Folds = 5,
+        loss: Literal["pinball", "huber_pinball", "wis"] = "pinball",
         n_jobs: int | None = None,
-        random_state: Any = None,
+        random_state: Seed = None,
     ) -> None:
         self.estimators = estimators
         self.quantiles = quantiles
@@ -193,10 +200,13 @@ class QuantileAggregator(RegressorMixin, _BaseComposition):  # type: ignore[misc
 
     def _check(self) -> np.ndarray:
         """Return the levels, or say which parameter is wrong."""
-        validate_parameter_constraints(
-            self._parameter_constraints, self.get_params(deep=False), caller_name=type(self).__name__
-        )
-        levels = check_levels(self.quantiles, "QuantileAggregator: quantiles")
+        for parameter in type(self).component.parameters:
+            value = getattr(self, parameter.name)
+            if not parameter.constraint.allows(value):
+                raise ParameterError(
+                    f"QuantileAggregator: {parameter.name} must be {parameter.constraint}, got {value!r}"
+                )
+        levels = np.asarray(self.quantiles, dtype=np.float64)
         for option, value in (("loss", self.loss), ("conformal", self.conformal)):
             if value in ("wis", "cqr") and not np.allclose(levels + levels[::-1], 1, rtol=0, atol=1e-9):
                 raise ParameterError(
@@ -213,10 +223,6 @@ class QuantileAggregator(RegressorMixin, _BaseComposition):  # type: ignore[misc
     def _chosen(self, levels: np.ndarray, rng: np.random.RandomState) -> list[tuple[str, Callable[[], QuantileModel]]]:
         """Return what makes each base model, by name."""
         given = default_models(levels) if self.estimators is None else self.estimators
-        if not given or not all(isinstance(pair, tuple) and len(pair) == 2 for pair in given):
-            raise ParameterError(
-                f"QuantileAggregator: estimators must be a list of at least one (name, estimator), got {given!r}"
-            )
         self._validate_names([name for name, _ in given])
         kept = [(name, model) for name, model in given if not isinstance(model, str) or model != "drop"]
         if not kept:
@@ -257,7 +263,7 @@ class QuantileAggregator(RegressorMixin, _BaseComposition):  # type: ignore[misc
         makers = self._chosen(levels, rng)
         models = [make() for _, make in makers]
         X, outcomes = self._checked_rows(X, y)
-        weight = None if sample_weight is None else _check_sample_weight(sample_weight, X, ensure_non_negative=True)
+        weight = _weights(sample_weight, X)
         groups = self._groups(group, len(outcomes))
         learnt, held = self._parts(levels, groups, weight, rng)
         folds = self._folds(outcomes, learnt, rng)
@@ -315,7 +321,7 @@ class QuantileAggregator(RegressorMixin, _BaseComposition):  # type: ignore[misc
         names = [name for name, model in self.estimators or [] if not isinstance(model, str)]
         m = predictions.shape[1]
         self.names_ = names if len(names) == m else [f"model_{i}" for i in range(m)]
-        weight = None if sample_weight is None else _check_sample_weight(sample_weight, G, ensure_non_negative=True)
+        weight = _weights(sample_weight, predictions)
         groups = self._groups(group, len(outcomes))
         learnt, held = self._parts(levels, groups, weight, rng)
         rows = _Rows(outcomes, weight, self._given_features(X, len(outcomes)), groups, learnt, held)
@@ -379,7 +385,14 @@ class QuantileAggregator(RegressorMixin, _BaseComposition):  # type: ignore[misc
             if isinstance(self.cv, Integral)
             else check_cv(self.cv, y, classifier=False)
         )
-        return [(learnt[a], learnt[b]) for a, b in splitter.split(np.empty((len(learnt), 1)), y[learnt])]
+        folds = list(splitter.split(np.empty((len(learnt), 1)), y[learnt]))
+        largest = max(int(np.max(rows, initial=0)) for fold in folds for rows in fold)
+        if largest >= len(learnt):
+            raise ParameterError(
+                f"QuantileAggregator: cv has the row {largest}, but there are {len(learnt)} to learn from; with "
+                "conformal calibration rows are held out: give an int or a splitter"
+            )
+        return [(learnt[a], learnt[b]) for a, b in folds]
 
     def _out_of_fold(
         self,
@@ -699,6 +712,15 @@ class _Maker:
 
     def __call__(self) -> QuantileModel:
         return as_quantile_model(self.estimator, self.levels, self.name)
+
+
+def _weights(sample_weight: ArrayLike | None, X: Any) -> np.ndarray | None:
+    if sample_weight is None:
+        return None
+    if not np.asarray(sample_weight, dtype=np.float64).any():
+        raise DataError("QuantileAggregator: sample_weight is zero everywhere; at least one row must count")
+    weight: np.ndarray = _check_sample_weight(sample_weight, X, dtype=np.float64, ensure_non_negative=True)
+    return weight
 
 
 def _seeded(model: Any, rng: np.random.RandomState) -> Any:

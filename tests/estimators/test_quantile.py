@@ -494,7 +494,10 @@ def test_levels_outside_falling_or_repeated_are_refused(quantiles):
             {"weights": "average", "local": True},
             "local=True needs weights that are learnt, one of coarse, medium, fine",
         ),
-        ({"weights": "equal"}, "The 'weights' parameter of QuantileAggregator must be a str among"),
+        ({"weights": "equal"}, "weights must be one of 'average', 'median', .*, got 'equal'"),
+        ({"calibration_size": 1.0}, r"calibration_size must be a float in \(0, 1\), got 1.0"),
+        ({"cv": 1}, r"cv must be an int in \[2, inf\), a splitter or an iterable of folds, got 1"),
+        ({"random_state": "0"}, "random_state must be an int, a RandomState or None, got '0'"),
         ({"estimators": []}, "estimators must be a list of at least one"),
         ({"estimators": [("a", "drop")]}, "all estimators are dropped"),
         ({"estimators": [("a", Constant()), ("a", Constant())]}, "Names provided are not unique"),
@@ -518,6 +521,24 @@ def test_parameters_that_do_not_go_together_are_refused(params, message):
 def test_arrays_that_do_not_fit_are_refused(G, y, message):
     with pytest.raises(DataError, match=message):
         over_arrays().fit_predictions(G, y)
+
+
+def test_folds_of_rows_held_out_and_weights_of_zero_alone_are_refused():
+    X, y = noisy(50)
+    folds = [(np.arange(25), np.arange(25, 50)), (np.arange(25, 50), np.arange(25))]
+    with pytest.raises(ParameterError, match="cv has the row 49, but there are 40 to learn from; with conformal"):
+        aggregate(cv=folds, conformal="cqr").fit(X, y)
+    with pytest.raises(DataError, match="sample_weight is zero everywhere"):
+        aggregate().fit(X, y, np.zeros(50))
+
+
+def test_rows_that_no_fold_tests_do_not_teach_the_weights():
+    X, y = noisy(60)
+    late = [(np.arange(30), np.arange(30, 60))]
+    model = aggregate([("zero", Constant()), ("one", Constant(1.0))], cv=late).fit(X, y)
+    G = np.stack([Constant(shift).fit(X, y[:30]).predict_quantiles(X[30:], LEVELS) for shift in (0.0, 1.0)], axis=1)
+    same = over_arrays().fit_predictions(G, y[30:])
+    np.testing.assert_allclose(list(model.weights_.values()), list(same.weights_.values()))
 
 
 def test_local_weights_need_features_and_other_numbers_of_models_are_refused():
