@@ -35,6 +35,7 @@ if TYPE_CHECKING:
     from sklearnloss.estimators.hmds import HMDS
     from sklearnloss.estimators.loading import load
     from sklearnloss.estimators.prototype import PrototypeClassifier
+    from sklearnloss.estimators.quantile import QuantileAggregator
     from sklearnloss.estimators.regressor import LossRegressor
     from sklearnloss.estimators.threshold_features import ThresholdFeatures
     from sklearnloss.facts import fact
@@ -81,6 +82,7 @@ _WHERE = {
     "sklearnloss.estimators.few_shot": "FewShotEvaluator FewShotResult",
     "sklearnloss.estimators.loading": "load",
     "sklearnloss.estimators.prototype": "PrototypeClassifier",
+    "sklearnloss.estimators.quantile": "QuantileAggregator",
     "sklearnloss.estimators.regressor": "LossRegressor",
     "sklearnloss.estimators.threshold_features": "ThresholdFeatures",
     "sklearnloss.facts": "fact",
@@ -102,12 +104,12 @@ __version__ = "0.1.0"
 __all__ = [
     "Calibrator", "Callback", "Component", "Diagnostic", "Distance", "EmbeddingMapDisplay", "EmbeddingScorer",
     "FewShotEvaluator", "FewShotResult", "HMDS", "Loss", "LossClassifier", "LossRegressor", "Metric",
-    "MetricEmbedder", "Miner", "Mixup", "Mode", "Optimizer", "PrototypeClassifier", "Ranking", "Reduction",
-    "ReliabilityDisplay", "RetrievalDisplay", "Sampler", "Selection", "SimilarityDisplay", "Strategy", "Sum",
-    "Table", "ThresholdFeatures", "VerificationDisplay", "View", "__version__", "calibrator", "callback", "compare",
-    "components", "diagnostic", "distance", "embedding_scorer", "estimator", "fact", "hookimpl", "load", "load_table",
-    "loss", "make_preprocessor", "metric", "miner", "mixup", "mode", "optimizer", "rank", "reduction", "register",
-    "sampler", "selection", "strategy", "suggest_losses", "verification_curve", "view",
+    "MetricEmbedder", "Miner", "Mixup", "Mode", "Optimizer", "PrototypeClassifier", "QuantileAggregator", "Ranking",
+    "Reduction", "ReliabilityDisplay", "RetrievalDisplay", "Sampler", "Selection", "SimilarityDisplay", "Strategy",
+    "Sum", "Table", "ThresholdFeatures", "VerificationDisplay", "View", "__version__", "calibrator", "callback",
+    "compare", "components", "diagnostic", "distance", "embedding_scorer", "estimator", "fact", "hookimpl", "load",
+    "load_table", "loss", "make_preprocessor", "metric", "miner", "mixup", "mode", "optimizer", "rank", "reduction",
+    "register", "sampler", "selection", "strategy", "suggest_losses", "verification_curve", "view",
 ]  # fmt: skip
 
 
