@@ -2,6 +2,7 @@
 
 from typing import Annotated
 
+import torch
 from torch import Tensor
 
 from sklearnloss.component import loss
@@ -51,4 +52,4 @@ def expectile(prediction: Prediction, y: Targets, *, level: Level = 0.5) -> PerR
     """
     gap: Tensor = y - prediction  # (n, n_targets)
     # a choice between two Python numbers would be rounded to float32
-    return level * gap.clamp(min=0).square() + (1 - level) * gap.clamp(max=0).square()
+    return level * torch.square(gap.clamp(min=0)) + (1 - level) * torch.square(gap.clamp(max=0))
