@@ -204,9 +204,9 @@ def default_models(levels: np.ndarray) -> list[tuple[str, Any]]:
     few = tuple(levels[np.unique(np.linspace(0, len(levels) - 1, FEW).round().astype(int))].tolist())
     boosted = HistGradientBoostingRegressor(loss="quantile", max_iter=60, max_leaf_nodes=8)
     return [
-        ("linear", make_pipeline(StandardScaler(), ByLevel(QuantileRegressor(alpha=0.0), few))),
+        ("linear", make_pipeline(StandardScaler(), ByLevel(QuantileRegressor(alpha=0.0, solver="highs-ipm"), few))),
         ("boosting", ByLevel(boosted, few)),
-        ("forest", RandomForestRegressor(min_samples_leaf=5)),
+        ("forest", RandomForestRegressor(min_samples_leaf=5, max_features=1 / 3)),
         ("pinball", LossRegressor("pinball", max_epochs=30, lr=5e-3)),
         ("gaussian_nll", LossRegressor("gaussian_nll", max_epochs=30, lr=5e-3)),
     ]
