@@ -2,6 +2,7 @@
 
 import multiprocessing
 import os
+import signal
 import threading
 import time
 import traceback
@@ -71,6 +72,7 @@ class Problem:
 def load_problem(path: Path) -> Problem:
     """Load a problem that the main process put into a file; a worker does so once."""
     if multiprocessing.parent_process() is not None:
+        signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is for the main process, which ends its workers
         threading.Thread(target=_end_with_parent, args=(os.getppid(),), daemon=True).start()
     return joblib.load(path, mmap_mode="r")
 
