@@ -179,7 +179,7 @@ def of_pipeline(method: str, data: str, seed: int, folder: Path) -> dict[str, fl
         "neighbors": [],
         "NCA": [NeighborhoodComponentsAnalysis(random_state=seed)],
         "MetricEmbedder": [MetricEmbedder(random_state=seed)],
-        "MetricEmbedder('supcon', max_epochs=10)": [MetricEmbedder("supcon", max_epochs=10, random_state=seed)],
+        "MetricEmbedder('supcon', max_epochs=20)": [MetricEmbedder("supcon", max_epochs=20, random_state=seed)],
     }[method]
     started = time.perf_counter()
     with warnings.catch_warnings():
@@ -199,7 +199,7 @@ PARTS: dict[str, tuple[Callable[..., dict[str, float]], tuple[str, ...], list[st
     "pipeline": (
         of_pipeline,
         ("digits", "segment", "letter"),
-        ["neighbors", "MetricEmbedder", "MetricEmbedder('supcon', max_epochs=10)", "NCA"],
+        ["neighbors", "MetricEmbedder", "MetricEmbedder('supcon', max_epochs=20)", "NCA"],
     ),
     "rows": (of_rows, ("digits", "mnist", "letter"), ["raw", "supcon", "multi_similarity", *DEEPER]),
     "classes": (of_classes, ("digits", "mnist", "letter"), ["raw", *OURS]),

@@ -106,13 +106,15 @@ def _violations(block: Block, positives: Tensor, negatives: Tensor, margin: floa
 def _slot_by_slot(far: Tensor, near: Tensor | None, negatives: Tensor) -> tuple[Tensor, Tensor]:
     ordered, place = far.sort(1, descending=True)
     near = None if near is None else near.gather(1, place)
-    by_positive, by_negative, wrong = torch.zeros_like(far), torch.zeros_like(negatives), torch.empty_like(negatives)
-    for j in range(int((far > -torch.inf).sum(1).max())):
-        torch.lt(negatives, ordered[:, j, None], out=wrong)
+    by_positive, by_negative, wrong = torch.zeros_like(far), torch.empty_like(negatives), torch.empty_like(negatives)
+    for j in range(max(1, int((far > -torch.inf).sum(1).max()))):
+        found = wrong if j else by_negative  # the first slot is where the sum begins
+        torch.lt(negatives, ordered[:, j, None], out=found)
         if near is not None:
-            wrong *= negatives > near[:, j, None]
-        by_positive[:, j] = wrong.sum(1)
-        by_negative += wrong
+            found *= negatives > near[:, j, None]
+        by_positive[:, j] = found.sum(1)
+        if j:
+            by_negative += found
     return torch.zeros_like(far).scatter_(1, place, by_positive), by_negative
 
 
