@@ -19,7 +19,7 @@ LAYERS = {
     "selection": 3, "metrics": 3, "optimizers": 3,
     "spec": 2, "registry": 2, "plugins": 2, "hookspecs": 2,
     "component": 1, "functional": 1,
-    "exceptions": 0, "constraints": 0, "facts": 0, "typing": 0, "files": 0,
+    "exceptions": 0, "constraints": 0, "facts": 0, "typing": 0, "files": 0, "figures": 0,
 }  # fmt: skip
 
 

@@ -4,6 +4,8 @@ from collections.abc import Mapping, Sequence
 from math import ceil, floor
 from typing import Any
 
+from sklearnloss.figures import new_axes
+
 __all__ = ["draw_ranks"]
 
 INK, LINE, BAR = "0.1", "0.45", "#1f6fb4"
@@ -39,7 +41,9 @@ def draw_ranks(
     top = 0.9 + BAR_STEP * (max(levels, default=-1) + 1)  # of the names; rows count down from the axis
     left = (len(values) + 1) // 2
     if ax is None:
-        ax = _new_axes(top + left + TITLE_ROWS, max(len(_shown(name)) for name in ranks))
+        letters = max(len(_shown(name)) for name in ranks)
+        width, height = AXIS_INCHES + 2 * LETTER * (letters + 6), ROW * (top + left + TITLE_ROWS)
+        ax = new_axes("Ranking.plot", width, height)
     ax.set(xlim=(low, high), ylim=(top + left - 0.5, -TITLE_ROWS))
     ax.axis("off")
     _draw_axis(ax, low, high)
@@ -92,12 +96,3 @@ def _draw_bar(ax: Any, low: float, high: float, row: float, text: str) -> None:
 
 def _shown(name: str) -> str:
     return name if len(name) <= LETTERS else f"{name[: LETTERS - 1]}…"
-
-
-def _new_axes(rows: float, letters: int) -> Any:
-    try:
-        import matplotlib.pyplot as plt
-    except ImportError as error:
-        raise ImportError('Ranking.plot needs matplotlib: pip install "sklearnloss[report]"') from error
-    size = (AXIS_INCHES + 2 * LETTER * (letters + 6), ROW * rows)
-    return plt.subplots(figsize=size, layout="constrained")[1]

@@ -5,6 +5,7 @@ from typing import Any
 
 from sklearnloss.comparison.findings import Findings
 from sklearnloss.comparison.scoring import title
+from sklearnloss.figures import new_axes
 
 __all__ = ["plot_scores"]
 
@@ -24,7 +25,7 @@ def plot_scores(comparison: Findings, ax: Any = None) -> Any:
     matplotlib Axes
     """
     ranked = [row for row in comparison.rows if row.status == "ok"][::-1]  # the axis counts from below
-    ax = _new_axes(len(ranked)) if ax is None else ax
+    ax = new_axes("a plot", 7, 1.2 + 0.32 * len(ranked)) if ax is None else ax
     settings = comparison.settings
     for place, row in enumerate(ranked):
         color = "C1" if row.loss == settings.baseline else "C0"
@@ -40,11 +41,3 @@ def plot_scores(comparison: Findings, ax: Any = None) -> Any:
     ax.set_ylim(-0.6, len(ranked) - 0.4)
     ax.spines[["top", "right"]].set_visible(False)
     return ax
-
-
-def _new_axes(rows: int) -> Any:
-    try:
-        import matplotlib.pyplot as plt
-    except ImportError as error:
-        raise ImportError('a plot needs matplotlib: pip install "sklearnloss[report]"') from error
-    return plt.subplots(figsize=(7, 1.2 + 0.32 * rows), layout="constrained")[1]

@@ -13,6 +13,7 @@ from sklearn.utils import check_random_state
 from sklearnloss.estimators._unweighted import UnweightedScorer
 from sklearnloss.estimators.prototype import PrototypeClassifier
 from sklearnloss.exceptions import DataError, ParameterError, TaskError
+from sklearnloss.figures import new_axes
 from sklearnloss.functional.neighbors import check_labels, embed, positive_int
 
 __all__ = ["FewShotEvaluator", "FewShotResult"]
@@ -87,7 +88,7 @@ class FewShotResult:
         ImportError
             If matplotlib is not installed.
         """
-        ax = _new_axes() if ax is None else ax
+        ax = new_axes("FewShotResult.plot", 5.2, 3.2) if ax is None else ax
         step = 1 / (self.ways * self.queries)  # an accuracy is a multiple of it
         width = step * max(1, round(np.ptp(self.accuracies) / step / 20))
         first = self.accuracies.min() - step / 2
@@ -269,11 +270,3 @@ def _episode(rng: np.random.Generator, rows_of: list[np.ndarray], ways: int, nee
     """Draw classes, and rows of each, (ways, needed), all without replacement and in random order."""
     chosen = rng.choice(len(rows_of), size=ways, replace=False)
     return np.stack([rng.choice(rows_of[c], size=needed, replace=False) for c in chosen])
-
-
-def _new_axes() -> Any:
-    try:
-        import matplotlib.pyplot as plt
-    except ImportError as error:
-        raise ImportError('FewShotResult.plot needs matplotlib: pip install "sklearnloss[report]"') from error
-    return plt.subplots(figsize=(5.2, 3.2), layout="constrained")[1]

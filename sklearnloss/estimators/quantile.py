@@ -26,6 +26,7 @@ from sklearnloss.constraints import Constraint, Interval, Levels
 from sklearnloss.estimators._quantile_bases import QuantileModel, as_quantile_model, default_models
 from sklearnloss.estimators._quantile_weights import Granularity, Mixer, Objective, learn
 from sklearnloss.exceptions import DataError, ParameterError
+from sklearnloss.figures import new_axes
 from sklearnloss.functional.conformal import cqr_shifts, needed_rows, one_sided_shifts, shifted
 from sklearnloss.functional.distributions import Quantiles
 from sklearnloss.functional.forecasts import average, pinball_values
@@ -669,7 +670,7 @@ class QuantileAggregator(RegressorMixin, _BaseComposition):  # type: ignore[misc
             If matplotlib is not installed.
         """
         weights = self._stacked()
-        ax = _new_axes() if ax is None else ax
+        ax = new_axes("plot_weights", 6, 3) if ax is None else ax
         edges = np.concatenate([[0.0], (self.quantiles_[1:] + self.quantiles_[:-1]) / 2, [1.0]])
         below = np.zeros(len(self.quantiles_))
         for name, own in zip(self.names_, weights, strict=True):
@@ -764,11 +765,3 @@ def _predicted(name: str, model: QuantileModel, X: Any, levels: np.ndarray) -> n
     if not np.isfinite(values).all():
         raise DataError(f"QuantileAggregator: the base model {name!r} predicts NaN or infinite quantiles")
     return values
-
-
-def _new_axes() -> Any:
-    try:
-        import matplotlib.pyplot as plt
-    except ImportError as error:
-        raise ImportError('plot_weights needs matplotlib: pip install "sklearnloss[report]"') from error
-    return plt.subplots(figsize=(6, 3), layout="constrained")[1]

@@ -1,8 +1,8 @@
-"""What the pictures of embeddings share: new axes, and colours that people of all kinds of sight tell apart."""
+"""What the pictures of embeddings share: colours that people of all kinds of sight tell apart."""
 
 from typing import Any
 
-__all__ = ["COLORS", "INK", "MARKERS", "RIGHT", "WRONG", "name_of", "new_axes"]
+__all__ = ["COLORS", "INK", "MARKERS", "RIGHT", "WRONG", "name_of"]
 
 # ten colours chosen for their distance under the common kinds of colour blindness (Petroff, arXiv:2107.02270)
 COLORS = (
@@ -25,18 +25,3 @@ def name_of(estimator: Any) -> str:
     """
     steps = getattr(estimator, "steps", None)
     return type(steps[-1][1] if steps else estimator).__name__
-
-
-def new_axes(display: str, width: float, height: float) -> Any:
-    """Return the axes of a new figure.
-
-    Raises
-    ------
-    ImportError
-        If matplotlib is not installed; it names the extra.
-    """
-    try:
-        import matplotlib.pyplot as plt
-    except ImportError as error:
-        raise ImportError(f'{display} needs matplotlib: pip install "sklearnloss[report]"') from error
-    return plt.subplots(figsize=(width, height), layout="constrained")[1]

@@ -8,8 +8,9 @@ from sklearn.base import clone
 from sklearn.decomposition import PCA
 
 from sklearnloss.exceptions import DataError
+from sklearnloss.figures import new_axes
 from sklearnloss.functional.neighbors import check_embeddings, check_labels, embed
-from sklearnloss.metrics._axes import COLORS, INK, MARKERS, name_of, new_axes
+from sklearnloss.metrics._axes import COLORS, INK, MARKERS, name_of
 
 __all__ = ["EmbeddingMapDisplay"]
 

@@ -5,6 +5,7 @@ from typing import Any, Literal, Self
 import numpy as np
 from numpy.typing import ArrayLike
 
+from sklearnloss.figures import new_axes
 from sklearnloss.functional.probabilities import binned, check_probabilities, expected_gap, top_label
 
 __all__ = ["ReliabilityDisplay"]
@@ -168,7 +169,7 @@ class ReliabilityDisplay:
         ImportError
             If matplotlib is not installed.
         """
-        ax = _new_axes() if ax is None else ax
+        ax = new_axes("ReliabilityDisplay", 4, 4) if ax is None else ax
         name = self.name if name is None else name
         error = f"ECE {self.ece_:.3f}"
         first = DIAGONAL not in ax.get_legend_handles_labels()[1]
@@ -186,11 +187,3 @@ class ReliabilityDisplay:
         ax.legend(loc="upper left", frameon=False)
         self.ax_, self.figure_, self.line_ = ax, ax.figure, line
         return self
-
-
-def _new_axes() -> Any:
-    try:
-        import matplotlib.pyplot as plt
-    except ImportError as error:
-        raise ImportError('ReliabilityDisplay needs matplotlib: pip install "sklearnloss[report]"') from error
-    return plt.subplots(figsize=(4, 4), layout="constrained")[1]

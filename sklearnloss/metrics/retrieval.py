@@ -7,8 +7,9 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from sklearnloss.exceptions import DataError, ParameterError
+from sklearnloss.figures import new_axes
 from sklearnloss.functional.neighbors import check_embeddings, check_labels, embed, measure, positive_int
-from sklearnloss.metrics._axes import INK, RIGHT, WRONG, name_of, new_axes
+from sklearnloss.metrics._axes import INK, RIGHT, WRONG, name_of
 
 __all__ = ["RetrievalDisplay"]
 

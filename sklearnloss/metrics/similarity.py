@@ -5,9 +5,10 @@ from typing import Any, Literal, Self
 import numpy as np
 from numpy.typing import ArrayLike
 
+from sklearnloss.figures import new_axes
 from sklearnloss.functional.neighbors import check_distance, embed, measure, positive_int
 from sklearnloss.functional.verification import equal_error_of, sample_pairs
-from sklearnloss.metrics._axes import COLORS, INK, name_of, new_axes
+from sklearnloss.metrics._axes import COLORS, INK, name_of
 
 __all__ = ["SimilarityDisplay"]
 

@@ -6,9 +6,10 @@ import numpy as np
 from numpy.typing import ArrayLike
 from scipy.stats import norm
 
+from sklearnloss.figures import new_axes
 from sklearnloss.functional.neighbors import embed, measure, positive_int
 from sklearnloss.functional.verification import equal_error, error_curve
-from sklearnloss.metrics._axes import INK, name_of, new_axes
+from sklearnloss.metrics._axes import INK, name_of
 
 __all__ = ["VerificationDisplay", "verification_curve"]
 
