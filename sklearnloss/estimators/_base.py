@@ -1,9 +1,12 @@
 """What the estimators that hold a net share: from parameters to a bound criterion, a net and a finished fit."""
 
+import inspect
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import nullcontext
 from dataclasses import dataclass, field
 from functools import partial
+from numbers import Integral, Real
+from os import PathLike
 from typing import Any, ClassVar, Self
 
 import numpy as np
@@ -11,6 +14,7 @@ import torch
 from sklearn.base import BaseEstimator
 from sklearn.metrics import check_scoring
 from sklearn.model_selection import train_test_split
+from sklearn.utils._param_validation import Interval, StrOptions
 from sklearn.utils.validation import _check_sample_weight, check_is_fitted
 
 from sklearnloss.component import Component
@@ -23,13 +27,13 @@ from sklearnloss.estimators._watch import Watch, checked_callbacks
 from sklearnloss.exceptions import MissingFactError, TaskError
 from sklearnloss.facts import FACTS
 from sklearnloss.spec import Choice, choose, choose_terms
-from sklearnloss.training.backbone import Network, as_tensor, moments
+from sklearnloss.training.backbone import ACTIVATIONS, Network, as_tensor, moments
 from sklearnloss.training.batches import Batches, check_mixup
 from sklearnloss.training.criterion import Criterion, Term, missing_fact
 from sklearnloss.training.heads import head_kind
 from sklearnloss.training.mining import Mining
 from sklearnloss.training.net import LossNet
-from sklearnloss.training.schedules import schedule
+from sklearnloss.training.schedules import SCHEDULES, schedule
 from sklearnloss.training.seeds import seeded
 from sklearnloss.training.sources import FileRows, Source
 
@@ -45,7 +49,7 @@ except ImportError:  # scikit-learn before 1.9
         return method
 
 
-__all__ = ["NetEstimator", "Output", "Rows", "common_role", "with_callbacks"]
+__all__ = ["NetEstimator", "Output", "Rows", "common_role", "keywords_of", "with_callbacks"]
 
 # batch facts that every net supplies; the rest is up to the estimator
 NET_FACTS = frozenset({"y", "X", "features", "index", "epoch", "step", "module", "rng"})
@@ -112,8 +116,42 @@ def common_role(terms: Mapping[str, Choice], who: str) -> str:
     return headed[names[0]].component.role
 
 
+def keywords_of(function: Callable[..., Any]) -> list[str]:
+    """Return the names of the keyword-only arguments of a link."""
+    return [n for n, p in inspect.signature(function).parameters.items() if p.kind is p.KEYWORD_ONLY]
+
+
 class NetEstimator(SpecParams, RowFacts, Saving, CallbackSupportMixin, BaseEstimator):  # type: ignore[misc]
     """Base of the estimators that hold a net."""
+
+    _parameter_constraints: ClassVar[dict[str, list[Any]]] = {
+        "hidden_layer_sizes": ["array-like"],
+        "activation": [StrOptions(set(ACTIVATIONS))],
+        "dropout": [Interval(Real, 0, 1, closed="left")],
+        "standardize": ["boolean"],
+        "lr": [Interval(Real, 0, None, closed="neither")],
+        "loss_lr": [Interval(Real, 0, None, closed="left")],
+        "weight_decay": [Interval(Real, 0, None, closed="left")],
+        "lr_schedule": [StrOptions(set(SCHEDULES)), callable, None],
+        "max_grad_norm": [Interval(Real, 0, None, closed="neither"), None],
+        "batch_size": [Interval(Integral, 1, None, closed="left")],
+        "max_epochs": [Interval(Integral, 1, None, closed="left")],
+        "early_stopping": ["boolean"],
+        "validation_fraction": [Interval(Real, 0, 1, closed="neither")],
+        "n_iter_no_change": [Interval(Integral, 1, None, closed="left")],
+        "scoring": [str, callable, None],
+        "checkpoint": [str, PathLike, None],
+        "head": [StrOptions({"auto"}), callable],
+        "warm_start": ["boolean"],
+        "device": [str],
+        "precision": [StrOptions({"auto", "fp64", "fp32", "bf16"})],
+        "compile": ["boolean", str],
+        "memory_limit": [Interval(Integral, 1, None, closed="left"), str, None],
+        "num_workers": [Interval(Integral, 0, None, closed="left")],
+        "callbacks": [list, None],
+        "random_state": ["random_state"],
+        "verbose": ["verbose"],
+    }
 
     _spec_kinds: ClassVar[dict[str, str]] = {
         "loss": "loss",
@@ -311,6 +349,12 @@ class NetEstimator(SpecParams, RowFacts, Saving, CallbackSupportMixin, BaseEstim
         """Do what comes after the training."""
 
     # what they share
+
+    def _head_term(self) -> tuple[str, Choice]:
+        """Return name and choice of the term that gives link and task: the first with a head."""
+        terms = self._terms()
+        role = common_role(terms, type(self).__name__)
+        return next((name, c) for name, c in terms.items() if c.component.role == role)
 
     def _weights(self, X: Any, y: Any, sample_weight: Any) -> np.ndarray | None:
         if sample_weight is None:

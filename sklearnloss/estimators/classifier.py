@@ -1,9 +1,7 @@
 """A classifier whose loss is a hyperparameter."""
 
 import functools
-import inspect
 from collections.abc import Callable, Mapping, Sequence
-from numbers import Integral, Real
 from os import PathLike
 from typing import Any, ClassVar, Self
 
@@ -11,12 +9,12 @@ import numpy as np
 import torch
 from sklearn.base import ClassifierMixin
 from sklearn.utils import Tags
-from sklearn.utils._param_validation import Interval, StrOptions
+from sklearn.utils._param_validation import StrOptions
 from sklearn.utils.class_weight import compute_sample_weight
 from sklearn.utils.metaestimators import available_if
 from sklearn.utils.validation import _check_sample_weight
 
-from sklearnloss.estimators._base import NetEstimator, Output, Rows, common_role, with_callbacks
+from sklearnloss.estimators._base import NetEstimator, Output, Rows, keywords_of, with_callbacks
 from sklearnloss.estimators._calibration import Calibration
 from sklearnloss.estimators._classes import check_terms, count_outputs, fit_facts, label_facts
 from sklearnloss.estimators._data import open_data, some_rows
@@ -27,14 +25,10 @@ from sklearnloss.estimators._targets import ClassTargets
 from sklearnloss.exceptions import FactError, SklearnLossError
 from sklearnloss.functional.links import LINKS, Link
 from sklearnloss.spec import Choice, choose
-from sklearnloss.training.backbone import ACTIVATIONS, Network, build_network
+from sklearnloss.training.backbone import Network, build_network
 from sklearnloss.training.net import LossNet
-from sklearnloss.training.schedules import SCHEDULES
 
 __all__ = ["LossClassifier"]
-
-# facts that count the rows of one fit; partial_fit sees other rows at each call
-COUNTED = frozenset({"index", "n_samples", "y_train"})
 
 
 def _link(estimator: "LossClassifier") -> Link:
@@ -45,12 +39,8 @@ def _link(estimator: "LossClassifier") -> Link:
         return Link(LossLink(lambda: estimator.net_.criterion_.by_name[name], link), probability=True)
     known = LINKS[link] if isinstance(link, str) else Link(link, probability=True)
     values = choice.all_params() | getattr(estimator, "_kept_facts", {})
-    named = {n: values[n] for n in _keywords(known.function) if n in values}
+    named = {n: values[n] for n in keywords_of(known.function) if n in values}
     return Link(functools.partial(known.function, **named), known.probability) if named else known
-
-
-def _keywords(function: Callable[..., Any]) -> list[str]:
-    return [n for n, p in inspect.signature(function).parameters.items() if p.kind is p.KEYWORD_ONLY]
 
 
 def _has_probabilities(estimator: "LossClassifier") -> bool:
@@ -186,35 +176,9 @@ class LossClassifier(ClassifierMixin, ClassExport, NetEstimator):  # type: ignor
     True
     """
 
-    _parameter_constraints: ClassVar[dict[str, list[Any]]] = {
-        "hidden_layer_sizes": ["array-like"],
-        "activation": [StrOptions(set(ACTIVATIONS))],
-        "dropout": [Interval(Real, 0, 1, closed="left")],
-        "standardize": ["boolean"],
-        "lr": [Interval(Real, 0, None, closed="neither")],
-        "loss_lr": [Interval(Real, 0, None, closed="left")],
-        "weight_decay": [Interval(Real, 0, None, closed="left")],
-        "lr_schedule": [StrOptions(set(SCHEDULES)), callable, None],
-        "max_grad_norm": [Interval(Real, 0, None, closed="neither"), None],
-        "batch_size": [Interval(Integral, 1, None, closed="left")],
-        "max_epochs": [Interval(Integral, 1, None, closed="left")],
-        "early_stopping": ["boolean"],
-        "validation_fraction": [Interval(Real, 0, 1, closed="neither")],
-        "n_iter_no_change": [Interval(Integral, 1, None, closed="left")],
-        "scoring": [str, callable, None],
+    _parameter_constraints: ClassVar[dict[str, list[Any]]] = NetEstimator._parameter_constraints | {
         "class_weight": [dict, list, StrOptions({"balanced"}), None],
         "class_order": ["array-like", None],
-        "checkpoint": [str, PathLike, None],
-        "head": [StrOptions({"auto"}), callable],
-        "warm_start": ["boolean"],
-        "device": [str],
-        "precision": [StrOptions({"auto", "fp64", "fp32", "bf16"})],
-        "compile": ["boolean", str],
-        "memory_limit": [Interval(Integral, 1, None, closed="left"), str, None],
-        "num_workers": [Interval(Integral, 0, None, closed="left")],
-        "callbacks": [list, None],
-        "random_state": ["random_state"],
-        "verbose": ["verbose"],
     }
 
     _spec_kinds: ClassVar[dict[str, str]] = NetEstimator._spec_kinds | {"calibrate": "calibrator"}
@@ -442,7 +406,7 @@ class LossClassifier(ClassifierMixin, ClassExport, NetEstimator):  # type: ignor
 
     def _named_by_link(self) -> set[str]:
         link = self._head_term()[1].component.prediction_link
-        return set() if isinstance(link, str) else {*_keywords(link)}
+        return set() if isinstance(link, str) else {*keywords_of(link)}
 
     def _begin(self) -> None:
         self.calibration_ = None
@@ -458,12 +422,6 @@ class LossClassifier(ClassifierMixin, ClassExport, NetEstimator):  # type: ignor
         self.calibration_ = Calibration.fit(calibrator, outputs, truth[part], self.classes_, weights)
 
     # -- prediction ---------------------------------------------------------------------------------------------------
-
-    def _head_term(self) -> tuple[str, Choice]:
-        """Return name and choice of the term that gives link and task: the first with a head."""
-        terms = self._terms()
-        role = common_role(terms, type(self).__name__)
-        return next((name, c) for name, c in terms.items() if c.component.role == role)
 
     def decision_function(self, X: Any) -> np.ndarray:
         """Return the scores before the link.

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Mapping, Sequence
 from functools import partial
-from numbers import Integral, Real
+from numbers import Integral
 from os import PathLike
 from typing import Any, ClassVar, Self
 
@@ -12,7 +12,7 @@ from sklearn.base import ClassNamePrefixFeaturesOutMixin, TransformerMixin
 from sklearn.metrics import r2_score
 from sklearn.neighbors import NearestNeighbors
 from sklearn.utils import Tags, check_array
-from sklearn.utils._param_validation import Interval, StrOptions
+from sklearn.utils._param_validation import Interval
 from sklearn.utils.validation import column_or_1d
 from torch.nn.functional import normalize
 
@@ -25,9 +25,8 @@ from sklearnloss.estimators._targets import ClassTargets
 from sklearnloss.exceptions import MissingFactError, TaskError
 from sklearnloss.facts import FACTS
 from sklearnloss.spec import Choice, choose, choose_terms
-from sklearnloss.training.backbone import ACTIVATIONS, Network, build_network
+from sklearnloss.training.backbone import Network, build_network
 from sklearnloss.training.mining import Mining
-from sklearnloss.training.schedules import SCHEDULES
 
 __all__ = ["MetricEmbedder"]
 
@@ -157,36 +156,10 @@ class MetricEmbedder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, NetEstim
     True
     """
 
-    _parameter_constraints: ClassVar[dict[str, list[Any]]] = {
+    _parameter_constraints: ClassVar[dict[str, list[Any]]] = NetEstimator._parameter_constraints | {
         "embedding_dim": [Interval(Integral, 1, None, closed="left")],
         "memory": [Interval(Integral, 0, None, closed="left")],
-        "hidden_layer_sizes": ["array-like"],
-        "activation": [StrOptions(set(ACTIVATIONS))],
-        "dropout": [Interval(Real, 0, 1, closed="left")],
-        "standardize": ["boolean"],
         "normalize": ["boolean"],
-        "lr": [Interval(Real, 0, None, closed="neither")],
-        "loss_lr": [Interval(Real, 0, None, closed="left")],
-        "weight_decay": [Interval(Real, 0, None, closed="left")],
-        "lr_schedule": [StrOptions(set(SCHEDULES)), callable, None],
-        "max_grad_norm": [Interval(Real, 0, None, closed="neither"), None],
-        "batch_size": [Interval(Integral, 1, None, closed="left")],
-        "max_epochs": [Interval(Integral, 1, None, closed="left")],
-        "early_stopping": ["boolean"],
-        "validation_fraction": [Interval(Real, 0, 1, closed="neither")],
-        "n_iter_no_change": [Interval(Integral, 1, None, closed="left")],
-        "scoring": [str, callable, None],
-        "checkpoint": [str, PathLike, None],
-        "head": [StrOptions({"auto"}), callable],
-        "warm_start": ["boolean"],
-        "device": [str],
-        "precision": [StrOptions({"auto", "fp64", "fp32", "bf16"})],
-        "compile": ["boolean", str],
-        "memory_limit": [Interval(Integral, 1, None, closed="left"), str, None],
-        "num_workers": [Interval(Integral, 0, None, closed="left")],
-        "callbacks": [list, None],
-        "random_state": ["random_state"],
-        "verbose": ["verbose"],
     }
 
     _spec_kinds: ClassVar[dict[str, str]] = NetEstimator._spec_kinds | {

@@ -3,7 +3,6 @@
 import inspect
 import typing
 from collections.abc import Callable, Mapping, Sequence
-from numbers import Integral, Real
 from os import PathLike
 from typing import Any, ClassVar, Self
 
@@ -12,19 +11,17 @@ import torch
 from numpy.typing import ArrayLike
 from sklearn.base import RegressorMixin
 from sklearn.utils import Tags
-from sklearn.utils._param_validation import Interval, StrOptions
 from sklearn.utils.metaestimators import available_if
 
 from sklearnloss.component import Component
-from sklearnloss.estimators._base import NetEstimator, Output, Rows, common_role, with_callbacks
+from sklearnloss.estimators._base import NetEstimator, Output, Rows, common_role, keywords_of, with_callbacks
 from sklearnloss.estimators._data import open_data
 from sklearnloss.estimators._numbers import SIGNS, NumberTargets, as_numbers, check_sign
 from sklearnloss.exceptions import ParameterError, SklearnLossError, TaskError
 from sklearnloss.functional.distributions import Distribution
 from sklearnloss.functional.links import LINKS
 from sklearnloss.spec import Choice
-from sklearnloss.training.backbone import ACTIVATIONS, Network, build_network
-from sklearnloss.training.schedules import SCHEDULES
+from sklearnloss.training.backbone import Network, build_network
 
 __all__ = ["LossRegressor"]
 
@@ -154,35 +151,6 @@ class LossRegressor(RegressorMixin, NetEstimator):  # type: ignore[misc]
     >>> bool((model.predict_dist(X[:2]).cdf(model.predict(X[:2])) == 0.5).all())
     True
     """
-
-    _parameter_constraints: ClassVar[dict[str, list[Any]]] = {
-        "hidden_layer_sizes": ["array-like"],
-        "activation": [StrOptions(set(ACTIVATIONS))],
-        "dropout": [Interval(Real, 0, 1, closed="left")],
-        "standardize": ["boolean"],
-        "lr": [Interval(Real, 0, None, closed="neither")],
-        "loss_lr": [Interval(Real, 0, None, closed="left")],
-        "weight_decay": [Interval(Real, 0, None, closed="left")],
-        "lr_schedule": [StrOptions(set(SCHEDULES)), callable, None],
-        "max_grad_norm": [Interval(Real, 0, None, closed="neither"), None],
-        "batch_size": [Interval(Integral, 1, None, closed="left")],
-        "max_epochs": [Interval(Integral, 1, None, closed="left")],
-        "early_stopping": ["boolean"],
-        "validation_fraction": [Interval(Real, 0, 1, closed="neither")],
-        "n_iter_no_change": [Interval(Integral, 1, None, closed="left")],
-        "scoring": [str, callable, None],
-        "checkpoint": [str, PathLike, None],
-        "head": [StrOptions({"auto"}), callable],
-        "warm_start": ["boolean"],
-        "device": [str],
-        "precision": [StrOptions({"auto", "fp64", "fp32", "bf16"})],
-        "compile": ["boolean", str],
-        "memory_limit": [Interval(Integral, 1, None, closed="left"), str, None],
-        "num_workers": [Interval(Integral, 0, None, closed="left")],
-        "callbacks": [list, None],
-        "random_state": ["random_state"],
-        "verbose": ["verbose"],
-    }
 
     _records: ClassVar[tuple[type, ...]] = (NumberTargets,)
 
@@ -318,12 +286,6 @@ class LossRegressor(RegressorMixin, NetEstimator):  # type: ignore[misc]
 
     # -- what the base asks for ---------------------------------------------------------------------------------------
 
-    def _head_term(self) -> tuple[str, Choice]:
-        """Return name and choice of the term that gives the prediction: the first with a head."""
-        terms = self._terms()
-        role = common_role(terms, type(self).__name__)
-        return next((name, c) for name, c in terms.items() if c.component.role == role)
-
     def _encode(self, y: Any, *, resume: bool, classes: Any = None) -> np.ndarray:
         values = as_numbers(y)
         if resume and values.shape[1] != self._targets.n_targets:
@@ -403,7 +365,7 @@ class LossRegressor(RegressorMixin, NetEstimator):  # type: ignore[misc]
 
     def _named_by_link(self) -> set[str]:
         link = self._head_term()[1].component.prediction_link
-        return set() if isinstance(link, str) else {*_keywords(link)}
+        return set() if isinstance(link, str) else {*keywords_of(link)}
 
     # -- prediction ---------------------------------------------------------------------------------------------------
 
@@ -417,7 +379,7 @@ class LossRegressor(RegressorMixin, NetEstimator):  # type: ignore[misc]
             return self.net_.criterion_.by_name[name].linked(link, value)
         function: Callable[..., Any] = LINKS[link].function if isinstance(link, str) else link
         known = choice.all_params() | self._kept_facts
-        return function(value, **{n: known[n] for n in _keywords(function) if n in known})
+        return function(value, **{n: known[n] for n in keywords_of(function) if n in known})
 
     def _points(self, output: torch.Tensor) -> np.ndarray:
         linked = self._linked(output)
@@ -522,11 +484,3 @@ class LossRegressor(RegressorMixin, NetEstimator):  # type: ignore[misc]
             return tags
         tags.target_tags.positive_only = target in SIGNS
         return tags
-
-
-def _keywords(function: Callable[..., Any]) -> list[str]:
-    try:
-        arguments = inspect.signature(function).parameters.items()
-    except ValueError:  # a function in C, such as torch.exp
-        return []
-    return [n for n, p in arguments if p.kind is p.KEYWORD_ONLY]
