@@ -4,7 +4,8 @@ import torch
 from torch import Tensor
 
 from sklearnloss.component import distance
-from sklearnloss.distances._rows import prepared, squares
+from sklearnloss.distances._rows import prepared
+from sklearnloss.functional.vectors import squares_and_rounding
 from sklearnloss.typing import Embeddings
 
 
@@ -43,6 +44,6 @@ def euclidean(a: Embeddings, b: Embeddings, *, normalize: bool = True) -> Tensor
     >>> euclidean(torch.tensor([[3.0, 0.0]]), torch.tensor([[0.0, 4.0], [5.0, 0.0]]), normalize=False)
     tensor([[5., 2.]])
     """
-    found, known = squares(*prepared(a, b, normalize=normalize))
+    found, known = squares_and_rounding(*prepared(a, b, normalize=normalize))
     exists = found > known
     return torch.where(exists, torch.where(exists, found, 1.0).sqrt(), 0.0).to(a.dtype)

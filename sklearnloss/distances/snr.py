@@ -1,13 +1,11 @@
 """Signal-to-noise ratio as a distance."""
 
-import torch
 from torch import Tensor
 
 from sklearnloss.component import distance
 from sklearnloss.distances._rows import prepared
+from sklearnloss.functional.vectors import signal_to_noise
 from sklearnloss.typing import Embeddings
-
-SMALL = 1e-8  # added to the anchor's variance
 
 
 @distance("snr")
@@ -30,12 +28,13 @@ def snr(a: Embeddings, b: Embeddings, *, normalize: bool = True) -> Tensor:
 
     Notes
     -----
-    .. math:: d(a, b) = \frac{\operatorname{Var}_k(a_k - b_k)}{\operatorname{Var}_k(a_k) + 10^{-8}}
-                      = \frac{v_a + v_b - 2 \operatorname{Cov}(a, b)}{v_a + 10^{-8}}
+    .. math:: d(a, b) = \frac{\operatorname{Var}_k(a_k - b_k)}{\operatorname{Var}_k(a_k)}
+                      = \frac{v_a + v_b - 2 \operatorname{Cov}(a, b)}{v_a}
 
-    with variances over the d columns of an embedding. It does not see the mean of a vector: ``d(a, a + c)`` is 0 for
-    any constant c, so the paper holds the means near zero by a term of their own. Without ``normalize`` a common
-    factor of both cancels. By one matrix product of centred embeddings, O(n m d) time, and not with an (n, m, d) array.
+    with variances over the d columns of an embedding; it is 0 from an anchor that has none to speak of. It does not
+    see the mean of a vector: ``d(a, a + c)`` is 0 for any constant c, so the paper holds the means near zero by a
+    term of their own. Without ``normalize`` a common factor of both cancels. By one matrix product of centred
+    embeddings, O(n m d) time, and not with an (n, m, d) array.
 
     References
     ----------
@@ -48,8 +47,4 @@ def snr(a: Embeddings, b: Embeddings, *, normalize: bool = True) -> Tensor:
     >>> snr(a, b, normalize=False), snr(b, a, normalize=False)
     (tensor([[0.6000]]), tensor([[0.2143]]))
     """
-    rows = prepared(a, b, normalize=normalize)
-    signal, other = (x - x.mean(1, keepdim=True) for x in rows)
-    variance, theirs = (torch.square(x).mean(1) for x in (signal, other))  # (n,), (m,)
-    noise = variance[:, None] + theirs - 2 * (signal @ other.T) / signal.shape[1]
-    return (noise.clamp_min(0) / (variance[:, None] + SMALL)).to(a.dtype)
+    return signal_to_noise(*prepared(a, b, normalize=normalize)).clamp_min(0).to(a.dtype)

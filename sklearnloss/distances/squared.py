@@ -3,7 +3,8 @@
 from torch import Tensor
 
 from sklearnloss.component import distance
-from sklearnloss.distances._rows import prepared, squares
+from sklearnloss.distances._rows import prepared
+from sklearnloss.functional.vectors import squared_distances
 from sklearnloss.typing import Embeddings
 
 
@@ -40,4 +41,4 @@ def squared(a: Embeddings, b: Embeddings, *, normalize: bool = True) -> Tensor:
     >>> squared(torch.tensor([[3.0, 0.0]]), torch.tensor([[0.0, 4.0], [5.0, 0.0]]), normalize=False)
     tensor([[25.,  4.]])
     """
-    return squares(*prepared(a, b, normalize=normalize))[0].to(a.dtype)
+    return squared_distances(*prepared(a, b, normalize=normalize)).to(a.dtype)

@@ -5,9 +5,9 @@ from typing import Any
 
 import torch
 from torch import Tensor
-from torch.nn.functional import normalize
 
 from sklearnloss.functional.pairs import Block, Compare, Extra, Kept, Mined, Rule, Window, per_anchor
+from sklearnloss.functional.vectors import unit_rows
 
 __all__ = ["as_pairs", "at_farthest", "at_nearest", "mine", "of_negatives", "of_positives", "unit_columns"]
 
@@ -52,10 +52,8 @@ def as_pairs(block: Block, positive: Tensor, negative: Tensor) -> Tensor:
 
 def unit_columns(block: Block) -> tuple[Tensor, Tensor | None]:
     """Return the columns (n, d), and the further negatives of each anchor (b, s, d) or None, with length one."""
-    assert block.batch.tensors is not None
-    _, columns, negatives = block.batch.tensors
-    further = None if negatives is None else normalize(negatives[block.rows].detach(), dim=2)
-    return normalize(columns.detach(), dim=1), further
+    further = None if block.further is None else unit_rows(block.further.detach())
+    return unit_rows(block.columns.detach()), further
 
 
 def mine(

@@ -16,7 +16,7 @@ from typing import Any, Literal, NamedTuple
 
 import torch
 from torch import Tensor
-from torch.nn.functional import normalize, threshold
+from torch.nn.functional import threshold
 
 from sklearnloss.functional.vectors import unit_rows
 
@@ -144,6 +144,8 @@ class Block:
         the further negatives of each anchor, where a miner made some. A gradient written by hand may overwrite it.
     rows : slice
         The anchors.
+    columns, further : Tensor of shape (N, d), and (b, s, d) or None
+        What they are compared with: the columns, and the further negatives of each anchor.
     partners : LongTensor of shape (b, m)
         Columns of the anchor's class, itself among them; padded.
     is_positive : BoolTensor of shape (b, m)
@@ -156,7 +158,7 @@ class Block:
         self, values: Tensor, rows: slice, batch: "Batch", columns: Tensor, further: Tensor | None = None
     ) -> None:
         self.values, self.rows, self.batch = values, rows, batch
-        self._columns, self._further = columns, further  # (N, d), (b, s, d)
+        self.columns, self.further = columns, further
         self.partners, self.in_class, self.is_positive = batch.partners(rows)
         self._all_positive = self.is_positive
         self.triplets: Tensor | Window | None = None
@@ -262,11 +264,11 @@ class Block:
 
         Cosines or dot products times the rule's scale, with a gradient in rules that say ``inner``.
         """
-        partners = self._columns[self.partners] * self.batch.scale  # (b, m, d)
-        near = partners @ self._columns.T
-        if self._further is None:
+        partners = self.columns[self.partners] * self.batch.scale  # (b, m, d)
+        near = partners @ self.columns.T
+        if self.further is None:
             return near
-        return torch.cat([near, torch.einsum("bmd,bsd->bms", partners, self._further)], dim=2)
+        return torch.cat([near, torch.einsum("bmd,bsd->bms", partners, self.further)], dim=2)
 
     # -- what miners look at ------------------------------------------------------------------------------------------
 
@@ -482,7 +484,10 @@ class Batch:
     def block(self, rows: slice, values: Tensor, columns: Tensor | None = None, further: Tensor | None = None) -> Block:
         """Return a block with what the miner keeps of it."""
         assert self.tensors is not None
-        block = Block(values, rows, self, self.tensors[1] if columns is None else columns, further)
+        _, all_columns, negatives = self.tensors
+        if columns is None:
+            columns, further = all_columns, None if negatives is None else negatives[rows]
+        block = Block(values, rows, self, columns, further)
         if self.pairs is not None and self.pairs.select is not None:
             with torch.no_grad():
                 block.keep(self.pairs.select(block))
@@ -526,11 +531,11 @@ class Batch:
         """Return the cosines of some anchors, where the loss compares by something else."""
         assert self.tensors is not None
         anchors, columns, negatives = self.tensors
-        a = normalize(anchors[rows], dim=1)
-        near = a @ normalize(columns, dim=1).T
+        a = unit_rows(anchors[rows])
+        near = a @ unit_rows(columns).T
         if negatives is None:
             return near
-        return torch.cat([near, torch.einsum("bd,bsd->bs", a, normalize(negatives[rows], dim=2))], dim=1)
+        return torch.cat([near, torch.einsum("bd,bsd->bs", a, unit_rows(negatives[rows]))], dim=1)
 
     # -- block by block -----------------------------------------------------------------------------------------------
 

@@ -1,9 +1,9 @@
-"""Rows of unit length and Euclidean distances that stay finite, value and gradient, where they are not smooth."""
+"""Rows of unit length and distances between rows that stay finite, value and gradient, where they are not smooth."""
 
 import torch
 from torch import Tensor
 
-__all__ = ["distances", "squared_distances", "unit_rows"]
+__all__ = ["distances", "signal_to_noise", "squared_distances", "squares_and_rounding", "unit_rows"]
 
 
 def unit_rows(x: Tensor) -> Tensor:
@@ -32,13 +32,25 @@ def squared_distances(a: Tensor, b: Tensor) -> Tensor:
     >>> squared_distances(torch.tensor([[0.0, 0.0]]), torch.tensor([[3.0, 4.0], [0.0, 1.0]]))
     tensor([[25.,  1.]])
     """
+    return squares_and_rounding(a, b)[0]
+
+
+def squares_and_rounding(a: Tensor, b: Tensor) -> tuple[Tensor, Tensor]:
+    """Return `squared_distances`, and to what they are known, (n, m): below it they are rounding.
+
+    Examples
+    --------
+    >>> square, known = squares_and_rounding(torch.tensor([[1.0, 2.0]]), torch.tensor([[1.0, 2.0]]))
+    >>> bool((square <= known).all())
+    True
+    """
     dtype = torch.promote_types(torch.promote_types(a.dtype, b.dtype), torch.float32)
     with torch.autocast(a.device.type, enabled=False):
         a, b = a.to(dtype), b.to(dtype)
         centre = b.detach().mean(dim=0)  # distances do not see it, and squares grow less without it
         a, b = a - centre, b - centre
         sides = a.square().sum(1)[:, None] + b.square().sum(1)  # (n, m)
-        return (sides - 2 * a @ b.T).clamp(min=0)
+        return (sides - 2 * a @ b.T).clamp(min=0), torch.finfo(dtype).eps * sides.detach()
 
 
 def distances(a: Tensor, b: Tensor) -> Tensor:
@@ -50,3 +62,25 @@ def distances(a: Tensor, b: Tensor) -> Tensor:
     tensor([[5.]])
     """
     return squared_distances(a, b).clamp(min=1e-12).sqrt()
+
+
+def signal_to_noise(a: Tensor, b: Tensor) -> Tensor:
+    """Return the variance of ``a[i] - b[j]`` over that of ``a[i]``, (n, m).
+
+    It sees neither the mean of a row nor a common factor, and is not symmetric. A row of ``a`` whose squared deviations
+    sum to less than 1e-8 has nothing to compare with: its distances are zero, without a gradient. Rounding may take the
+    distance of equal rows a little below zero.
+
+    Examples
+    --------
+    >>> signal_to_noise(torch.tensor([[1.0, 2.0, 3.0, 4.0]]), torch.tensor([[1.0, 2.0, 3.0, 6.0]]))
+    tensor([[0.6000]])
+    """
+    a, b = (t - t.mean(1, keepdim=True) for t in (a, b))
+    signal = a.square().sum(1, keepdim=True)  # (n, 1)
+    exists = signal > 1e-8
+    inverse = torch.where(exists, 1 / torch.where(exists, signal, 1.0), 0.0)
+    # (|a|^2 + |b|^2 - 2 a.b) / |a|^2 as one dot product, so that nothing but the product passes over (n, m)
+    left = torch.cat([exists.to(a.dtype), inverse, -2 * inverse * a], dim=1)  # (n, d + 2)
+    right = torch.cat([torch.ones_like(b[:, :1]), b.square().sum(1, keepdim=True), b], dim=1)  # (m, d + 2)
+    return left @ right.T

@@ -2,9 +2,9 @@
 
 from sklearnloss.component import loss
 from sklearnloss.constraints import NonNegative
-from sklearnloss.functional.distances import signal_to_noise
 from sklearnloss.functional.hinges import pull_and_push
 from sklearnloss.functional.pairs import Mined
+from sklearnloss.functional.vectors import signal_to_noise
 from sklearnloss.typing import Embeddings, Labels, PerAnchor
 
 

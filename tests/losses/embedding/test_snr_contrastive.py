@@ -7,7 +7,7 @@ import torch
 from torch.nn.functional import normalize
 from torch.testing import assert_close
 
-from sklearnloss.functional.distances import signal_to_noise
+from sklearnloss.functional.vectors import signal_to_noise
 from sklearnloss.losses.embedding.snr_contrastive import snr_contrastive
 
 
