@@ -12,9 +12,8 @@ from sklearnloss.functional.distributions import (
     Quantiles,
     StudentT,
     TailedHistogram,
-    interpolate,
-    lines_crps,
 )
+from sklearnloss.functional.distributions.lines import interpolate, lines_crps
 from sklearnloss.testing.distributions import check_distribution
 
 rng = np.random.default_rng(0)
