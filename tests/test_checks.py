@@ -265,7 +265,7 @@ def linked_to(distribution):
 
     def link(columns) -> Normal:
         right = normal(columns)
-        return distribution(right.mu, right.sigma)
+        return distribution(right.mu, right.scale)
 
     return link
 
@@ -292,7 +292,7 @@ class NotItsInverse(Normal):
 
 class KeepsItsScale(Normal):
     def scaled(self, loc, scale):
-        return Normal(loc + scale * self.mu, self.sigma)
+        return Normal(loc + scale * self.mu, self.scale)
 
 
 class DrawsWider(Normal):

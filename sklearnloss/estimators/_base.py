@@ -117,7 +117,9 @@ def common_role(terms: Mapping[str, Choice], who: str) -> str:
 
 
 def keywords_of(function: Callable[..., Any]) -> list[str]:
-    """Return the names of the keyword-only arguments of a link."""
+    """Return the names of the keyword-only arguments of a link; a builtin such as ``torch.exp`` has none."""
+    if inspect.isbuiltin(function):
+        return []
     return [n for n, p in inspect.signature(function).parameters.items() if p.kind is p.KEYWORD_ONLY]
 
 
