@@ -32,6 +32,7 @@ if TYPE_CHECKING:
     from sklearnloss.estimators.embedder import MetricEmbedder
     from sklearnloss.estimators.embedding_scorer import EmbeddingScorer, embedding_scorer
     from sklearnloss.estimators.few_shot import FewShotEvaluator, FewShotResult
+    from sklearnloss.estimators.forecast_scorer import ForecastScorer, forecast_scorer
     from sklearnloss.estimators.hmds import HMDS
     from sklearnloss.estimators.loading import load
     from sklearnloss.estimators.prototype import PrototypeClassifier
@@ -41,6 +42,9 @@ if TYPE_CHECKING:
     from sklearnloss.facts import fact
     from sklearnloss.hookspecs import hookimpl
     from sklearnloss.metrics.embedding_map import EmbeddingMapDisplay
+    from sklearnloss.metrics.fan_chart import FanChartDisplay
+    from sklearnloss.metrics.pit_histogram import PITDisplay
+    from sklearnloss.metrics.quantile_reliability import QuantileReliabilityDisplay
     from sklearnloss.metrics.reliability import ReliabilityDisplay
     from sklearnloss.metrics.retrieval import RetrievalDisplay
     from sklearnloss.metrics.similarity import SimilarityDisplay
@@ -80,6 +84,7 @@ _WHERE = {
     "sklearnloss.estimators.hmds": "HMDS",
     "sklearnloss.estimators.embedding_scorer": "EmbeddingScorer embedding_scorer",
     "sklearnloss.estimators.few_shot": "FewShotEvaluator FewShotResult",
+    "sklearnloss.estimators.forecast_scorer": "ForecastScorer forecast_scorer",
     "sklearnloss.estimators.loading": "load",
     "sklearnloss.estimators.prototype": "PrototypeClassifier",
     "sklearnloss.estimators.quantile": "QuantileAggregator",
@@ -88,6 +93,9 @@ _WHERE = {
     "sklearnloss.facts": "fact",
     "sklearnloss.hookspecs": "hookimpl",
     "sklearnloss.metrics.embedding_map": "EmbeddingMapDisplay",
+    "sklearnloss.metrics.fan_chart": "FanChartDisplay",
+    "sklearnloss.metrics.pit_histogram": "PITDisplay",
+    "sklearnloss.metrics.quantile_reliability": "QuantileReliabilityDisplay",
     "sklearnloss.metrics.reliability": "ReliabilityDisplay",
     "sklearnloss.metrics.retrieval": "RetrievalDisplay",
     "sklearnloss.metrics.similarity": "SimilarityDisplay",
@@ -103,13 +111,14 @@ _MODULE_OF = {name: module for module, names in _WHERE.items() for name in names
 __version__ = "0.1.0"
 __all__ = [
     "Calibrator", "Callback", "Component", "Diagnostic", "Distance", "EmbeddingMapDisplay", "EmbeddingScorer",
-    "FewShotEvaluator", "FewShotResult", "HMDS", "Loss", "LossClassifier", "LossRegressor", "Metric",
-    "MetricEmbedder", "Miner", "Mixup", "Mode", "Optimizer", "PrototypeClassifier", "QuantileAggregator", "Ranking",
-    "Reduction", "ReliabilityDisplay", "RetrievalDisplay", "Sampler", "Selection", "SimilarityDisplay", "Strategy",
-    "Sum", "Table", "ThresholdFeatures", "VerificationDisplay", "View", "__version__", "calibrator", "callback",
-    "compare", "components", "diagnostic", "distance", "embedding_scorer", "estimator", "fact", "hookimpl", "load",
-    "load_table", "loss", "make_preprocessor", "metric", "miner", "mixup", "mode", "optimizer", "rank", "reduction",
-    "register", "sampler", "selection", "strategy", "suggest_losses", "verification_curve", "view",
+    "FanChartDisplay", "FewShotEvaluator", "FewShotResult", "ForecastScorer", "HMDS", "Loss", "LossClassifier",
+    "LossRegressor", "Metric", "MetricEmbedder", "Miner", "Mixup", "Mode", "Optimizer", "PITDisplay",
+    "PrototypeClassifier", "QuantileAggregator", "QuantileReliabilityDisplay", "Ranking", "Reduction",
+    "ReliabilityDisplay", "RetrievalDisplay", "Sampler", "Selection", "SimilarityDisplay", "Strategy", "Sum", "Table",
+    "ThresholdFeatures", "VerificationDisplay", "View", "__version__", "calibrator", "callback", "compare",
+    "components", "diagnostic", "distance", "embedding_scorer", "estimator", "fact", "forecast_scorer", "hookimpl",
+    "load", "load_table", "loss", "make_preprocessor", "metric", "miner", "mixup", "mode", "optimizer", "rank",
+    "reduction", "register", "sampler", "selection", "strategy", "suggest_losses", "verification_curve", "view",
 ]  # fmt: skip
 
 

@@ -22,6 +22,8 @@ __all__ = ["ByLevel", "QuantileModel", "as_quantile_model", "default_models"]
 
 CELLS = 5_000_000  # of the weights that a forest gives training rows, held at once
 FEW = 5  # levels at which the default models that need a fit for each are fitted
+NETWORK: dict[str, Any] = {"hidden_layer_sizes": (128, 128), "lr": 2e-3, "batch_size": 128}
+STEPS, SHORTEST, LONGEST = 3000, 30, 200  # of the default networks' training; the last two are epochs
 
 
 class QuantileModel(Protocol):
@@ -199,14 +201,15 @@ def _at_levels(estimator: LossRegressor, levels: np.ndarray) -> LossRegressor:
     return clone(estimator).set_params(loss__levels=tuple(levels.tolist()))
 
 
-def default_models(levels: np.ndarray) -> list[tuple[str, Any]]:
-    """Return five different models: linear, boosted, a forest, and two networks."""
+def default_models(levels: np.ndarray, n: int) -> list[tuple[str, Any]]:
+    """Return five different models for n rows: linear, boosted, a forest, and two networks."""
     few = tuple(levels[np.unique(np.linspace(0, len(levels) - 1, FEW).round().astype(int))].tolist())
-    boosted = HistGradientBoostingRegressor(loss="quantile", max_iter=60, max_leaf_nodes=8)
+    boosted = HistGradientBoostingRegressor(loss="quantile", max_leaf_nodes=16)
+    epochs = min(max(STEPS * NETWORK["batch_size"] // n, SHORTEST), LONGEST)
     return [
         ("linear", make_pipeline(StandardScaler(), ByLevel(QuantileRegressor(alpha=0.0, solver="highs-ipm"), few))),
         ("boosting", ByLevel(boosted, few)),
-        ("forest", RandomForestRegressor(min_samples_leaf=5, max_features=1 / 3)),
-        ("pinball", LossRegressor("pinball", max_epochs=30, lr=5e-3)),
-        ("gaussian_nll", LossRegressor("gaussian_nll", max_epochs=30, lr=5e-3)),
+        ("forest", ExtraTreesRegressor(min_samples_leaf=3)),
+        ("pinball", LossRegressor("pinball", max_epochs=epochs, **NETWORK)),
+        ("gaussian_nll", LossRegressor("gaussian_nll", max_epochs=epochs, **NETWORK)),
     ]

@@ -101,6 +101,8 @@ class QuantileAggregator(RegressorMixin, _BaseComposition):  # type: ignore[misc
         Base models fitted at the same time.
     random_state : int, RandomState or None, default=None
         Seed of folds, of rows held out, of local weights, and of base models that have none of their own.
+    store_predictions : bool, default=False
+        Whether to keep ``predictions_``, from which `fit_predictions` learns other weights without fitting again.
 
     Attributes
     ----------
@@ -119,6 +121,9 @@ class QuantileAggregator(RegressorMixin, _BaseComposition):  # type: ignore[misc
         Levels.
     shifts_ : dict of array of shape (w,)
         What conformal calibration adds to each quantile, for each group; empty without it.
+    predictions_ : array of shape (n, n_models, w)
+        What the base models predict for the rows of ``fit``, each by one that was not fitted on it; NaN where no fold
+        tests a row. Only with ``store_predictions``.
     n_features_in_, feature_names_in_
         As scikit-learn defines them.
 
@@ -171,6 +176,7 @@ class QuantileAggregator(RegressorMixin, _BaseComposition):  # type: ignore[misc
         loss: Literal["pinball", "huber_pinball", "wis"] = "pinball",
         n_jobs: int | None = None,
         random_state: Seed = None,
+        store_predictions: bool = False,
     ) -> None:
         self.estimators = estimators
         self.quantiles = quantiles
@@ -183,6 +189,7 @@ class QuantileAggregator(RegressorMixin, _BaseComposition):  # type: ignore[misc
         self.loss = loss
         self.n_jobs = n_jobs
         self.random_state = random_state
+        self.store_predictions = store_predictions
 
     # -- parameters ---------------------------------------------------------------------------------------------------
 
@@ -221,9 +228,11 @@ class QuantileAggregator(RegressorMixin, _BaseComposition):  # type: ignore[misc
             )
         return levels
 
-    def _chosen(self, levels: np.ndarray, rng: np.random.RandomState) -> list[tuple[str, Callable[[], QuantileModel]]]:
+    def _chosen(
+        self, levels: np.ndarray, n: int, rng: np.random.RandomState
+    ) -> list[tuple[str, Callable[[], QuantileModel]]]:
         """Return what makes each base model, by name."""
-        given = default_models(levels) if self.estimators is None else self.estimators
+        given = default_models(levels, n) if self.estimators is None else self.estimators
         self._validate_names([name for name, _ in given])
         kept = [(name, model) for name, model in given if not isinstance(model, str) or model != "drop"]
         if not kept:
@@ -261,9 +270,9 @@ class QuantileAggregator(RegressorMixin, _BaseComposition):  # type: ignore[misc
         """
         levels = self._check()
         rng = check_random_state(self.random_state)
-        makers = self._chosen(levels, rng)
-        models = [make() for _, make in makers]
         X, outcomes = self._checked_rows(X, y)
+        makers = self._chosen(levels, len(outcomes), rng)
+        models = [make() for _, make in makers]
         weight = _weights(sample_weight, X)
         groups = self._groups(group, len(outcomes))
         learnt, held = self._parts(levels, groups, weight, rng)
@@ -276,7 +285,10 @@ class QuantileAggregator(RegressorMixin, _BaseComposition):  # type: ignore[misc
         features = self._features(X) if self.local else None
         seen = ~np.isnan(predictions[learnt]).any(axis=(1, 2))  # a splitter may leave rows out
         rows = _Rows(outcomes, weight, features, groups, learnt[seen], held)
-        return self._aggregate(levels, predictions, rows, rng.randint(2**31))
+        self._aggregate(levels, predictions, rows, rng.randint(2**31))
+        if self.store_predictions:
+            self.predictions_ = predictions
+        return self
 
     def fit_predictions(
         self,
@@ -317,8 +329,8 @@ class QuantileAggregator(RegressorMixin, _BaseComposition):  # type: ignore[misc
         outcomes = check_array(y, ensure_2d=False, dtype=np.float64, input_name="y")
         if outcomes.shape != (len(predictions),):
             raise DataError(f"y must have shape ({len(predictions)},), one for each row of G, got {outcomes.shape}")
-        if hasattr(self, "estimators_"):
-            del self.estimators_  # those of an earlier fit have nothing to do with G
+        for name in {"estimators_", "predictions_"} & vars(self).keys():
+            delattr(self, name)  # those of an earlier fit have nothing to do with G
         names = [name for name, model in self.estimators or [] if not isinstance(model, str)]
         m = predictions.shape[1]
         self.names_ = names if len(names) == m else [f"model_{i}" for i in range(m)]
@@ -526,6 +538,22 @@ class QuantileAggregator(RegressorMixin, _BaseComposition):  # type: ignore[misc
         shifts = np.stack([self.shifts_[g] for g in groups.tolist()]) if len(groups) else np.empty((0, values.shape[1]))
         return shifted(values, shifts, self.quantiles_, ordered=self.crossing is not None)
 
+    def predict_models(self, X: Any) -> np.ndarray:
+        """Return the quantiles of each base model, as `predict_predictions` takes them.
+
+        Parameters
+        ----------
+        X : array-like or DataFrame of shape (n, d)
+            Rows.
+
+        Returns
+        -------
+        array of shape (n, n_models, w)
+            In the order of ``names_`` and ``quantiles_``.
+        """
+        check_is_fitted(self, "estimators_")
+        return self._of_bases(self._checked_X(X, reset=False), self.quantiles_)
+
     def predict_predictions(
         self, G: ArrayLike, *, X: ArrayLike | None = None, group: ArrayLike | None = None
     ) -> np.ndarray:
@@ -593,6 +621,24 @@ class QuantileAggregator(RegressorMixin, _BaseComposition):  # type: ignore[misc
         if (near.min(axis=1) < 1e-9).all():
             return values[:, near.argmin(axis=1)]
         return Quantiles(values, self.quantiles_).quantiles(asked)
+
+    def predict_dist(self, X: Any, *, group: ArrayLike | None = None) -> Quantiles:
+        """Return distributions that have these quantiles, with straight lines between them.
+
+        Parameters
+        ----------
+        X : array-like or DataFrame of shape (n, d)
+            Rows.
+        group : array-like of shape (n,), default=None
+            Groups, if ``fit`` had them.
+
+        Returns
+        -------
+        Quantiles
+            With ``mean()``, ``cdf(y)``, ``ppf(q)``, ``sample(size)`` and ``crps(y)``. Beyond the outermost levels the
+            outermost lines go on.
+        """
+        return Quantiles(self.predict_quantiles(X, group=group), self.quantiles_)
 
     def predict(self, X: Any, *, group: ArrayLike | None = None) -> np.ndarray:
         """Return medians (n,)."""

@@ -4,16 +4,18 @@ Outcomes have any shape, (n,) or (n, n_targets); a forecast has one more axis, o
 """
 
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike
+from sklearn.pipeline import Pipeline
 
 from sklearnloss.constraints import Levels, constraint_of
-from sklearnloss.exceptions import DataError, ParameterError
+from sklearnloss.exceptions import DataError, ParameterError, TaskError
 
 __all__ = [
     "NINE", "average", "check_forecasts", "check_intervals", "check_levels", "check_quantiles", "ensemble_score",
-    "pinball_values",
+    "forecast", "pinball_values",
 ]  # fmt: skip
 
 NINE = (0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9)
@@ -138,7 +140,7 @@ def check_quantiles(
     return y, values, weight, asked
 
 
-def ensemble_score(y: np.ndarray, members: np.ndarray, *, fair: bool) -> np.ndarray:
+def ensemble_score(y: np.ndarray, members: np.ndarray, *, alpha: float) -> np.ndarray:
     """Return the continuous ranked probability score of ensembles, of the shape of y, in O(m log m).
 
     Parameters
@@ -146,11 +148,44 @@ def ensemble_score(y: np.ndarray, members: np.ndarray, *, fair: bool) -> np.ndar
     y : array of shape (...)
         Outcomes.
     members : array of shape (..., m)
-        Draws.
-    fair : bool
-        Whether the distance of members is averaged over the pairs of different ones.
+        Draws; more than one unless alpha is 0.
+    alpha : float in [0, 1]
+        0 averages the distance of members over all pairs, 1 over the pairs of different ones.
     """
     m = members.shape[-1]
     errors = np.sort(members - y[..., None], axis=-1)  # from the outcome, so that little cancels below
     apart = errors @ (2.0 * np.arange(1, m + 1) - m - 1)  # the sum of |x_j - x_k| over j < k
-    return np.abs(errors).mean(axis=-1) - apart / (m * (m - 1 if fair else m))
+    share = 1 / m**2 + alpha * (1 / (m * (m - 1)) - 1 / m**2) if m > 1 else 0.0
+    return np.abs(errors).mean(axis=-1) - share * apart
+
+
+def forecast(who: Any, method: str, estimator: Any, X: Any, *arguments: Any) -> Any:
+    """Return what a fitted estimator forecasts; a Pipeline and a search have its last step, or its best, do it.
+
+    Parameters
+    ----------
+    who : object
+        Who asks, for the message.
+    method : str
+        ``predict_quantiles``, ``predict_interval`` or ``predict_dist``.
+    estimator : fitted regressor
+        Of any kind.
+    X : array-like of shape (n, d)
+        Rows.
+    *arguments
+        Of the method.
+
+    Raises
+    ------
+    TaskError
+        If the estimator cannot.
+    """
+    model = getattr(estimator, "best_estimator_", estimator)
+    if isinstance(model, Pipeline):
+        return forecast(who, method, model[-1], model[:-1].transform(X) if len(model) > 1 else X, *arguments)
+    if not hasattr(model, method):
+        raise TaskError(
+            f"{who} needs {method}, which {type(model).__name__} does not have; take LossRegressor with a loss of "
+            "quantiles or distributions, or QuantileAggregator"
+        )
+    return getattr(model, method)(X, *arguments)

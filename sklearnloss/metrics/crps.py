@@ -51,4 +51,4 @@ def crps(y_true: ArrayLike, ensemble: ArrayLike, sample_weight: ArrayLike | None
     0.333333
     """
     y, members, weight = check_forecasts(y_true, ensemble, sample_weight, "ensemble")
-    return average(ensemble_score(y, members, fair=False), weight)
+    return average(ensemble_score(y, members, alpha=0), weight)

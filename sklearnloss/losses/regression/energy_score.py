@@ -39,7 +39,7 @@ def energy_score(columns: Columns, y: Targets, *, n_members: Several = 8, fair: 
     Returns
     -------
     Tensor of shape (n,)
-        One value per row; it may be negative if fair.
+        One value per row, not negative.
 
     Notes
     -----
