@@ -11,6 +11,7 @@ from sklearn.ensemble import (
     HistGradientBoostingRegressor,
     RandomForestRegressor,
 )
+from sklearn.exceptions import NotFittedError
 from sklearn.linear_model import LinearRegression, QuantileRegressor
 from sklearn.model_selection import GridSearchCV
 from sklearn.pipeline import make_pipeline
@@ -18,7 +19,7 @@ from sklearn.preprocessing import StandardScaler
 from sklearn.utils.estimator_checks import check_estimator
 
 from sklearnloss import LossRegressor, QuantileAggregator, components
-from sklearnloss.estimators._quantile_bases import as_quantile_model
+from sklearnloss.estimators._quantile_bases import as_quantile_model, default_models
 from sklearnloss.estimators._quantile_weights import Granularity, mixed
 from sklearnloss.exceptions import DataError, ParameterError, TaskError
 from sklearnloss.functional.forecasts import pinball_values
@@ -185,6 +186,47 @@ def test_a_row_of_weight_zero_teaches_nothing_and_repeated_rows_count_like_weigh
     np.testing.assert_allclose(weighted.predict_predictions(G), repeated.predict_predictions(G), rtol=1e-6)
 
 
+# -- learning again ---------------------------------------------------------------------------------------------------
+
+
+def test_predictions_that_were_kept_teach_other_weights_what_a_fit_would():
+    X, y = noisy(80)
+    first = aggregate(weights="average", store_predictions=True).fit(X, y)
+    assert first.predictions_.shape == (80, 2, 5)
+    again = over_arrays(weights="medium").fit_predictions(first.predictions_, y)
+    whole = aggregate(weights="medium").fit(X, y)
+    found = again.predict_predictions(first.predict_models(X))
+    np.testing.assert_allclose(found, whole.predict_quantiles(X), rtol=1e-9)
+    assert not hasattr(whole, "predictions_")
+
+
+def test_predictions_are_those_out_of_fold_and_missing_where_no_fold_tests():
+    X, y = noisy(40)
+    folds = [(np.arange(20, 40), np.arange(10)), (np.arange(20), np.arange(20, 40))]
+    model = aggregate([("constant", Constant())], cv=folds, weights="average", store_predictions=True).fit(X, y)
+    kept = model.predictions_[:, 0]
+    np.testing.assert_allclose(kept[:10], np.tile(np.quantile(y[20:], LEVELS), (10, 1)))
+    np.testing.assert_allclose(kept[20:], np.tile(np.quantile(y[:20], LEVELS), (20, 1)))
+    assert np.isnan(kept[10:20]).all()
+
+
+def test_predictions_of_an_earlier_fit_are_gone():
+    G, y = forecasts(60)
+    model = aggregate(store_predictions=True, cv=2).fit(*noisy(60))
+    model.fit_predictions(G, y)
+    assert not hasattr(model, "predictions_")
+    with pytest.raises(NotFittedError):
+        model.predict_models(noisy(60)[0])
+
+
+def test_a_distribution_has_the_quantiles():
+    X, y = noisy(60)
+    model = aggregate(weights="average").fit(X, y)
+    found = model.predict_dist(X)
+    np.testing.assert_allclose(found.quantiles(LEVELS), model.predict_quantiles(X))
+    assert found.crps(y).shape == (60,)
+
+
 # -- base models ------------------------------------------------------------------------------------------------------
 
 
@@ -255,6 +297,22 @@ def test_a_model_whose_predict_takes_quantiles_is_asked_for_them():
     for levels in (np.array(LEVELS), np.array([0.3])):
         model = as_quantile_model(ByKeyword(), levels, "x").fit(X, y, None)
         np.testing.assert_allclose(model.predict_quantiles(X, levels)[0], np.quantile(y, levels))
+
+
+def test_the_forests_of_quantile_forest_take_part():
+    forests = pytest.importorskip("quantile_forest")
+    X, y = noisy()
+    own = forests.RandomForestQuantileRegressor(20, min_samples_leaf=5, random_state=0)
+    model = aggregate([("forest", own), ("linear", QuantileRegressor(alpha=0))], weights="coarse").fit(X, y)
+    alone = clone(own).fit(X, y).predict(X[:9], quantiles=list(LEVELS))
+    np.testing.assert_allclose(model.predict_models(X[:9])[:, 0], alone)
+    assert 0 < model.weights_["forest"][0] < 1
+
+
+def test_the_default_models_are_five_and_networks_have_more_epochs_where_rows_are_few():
+    few, many = (dict(default_models(np.array(LEVELS), n)) for n in (100, 1_000_000))
+    assert list(few) == ["linear", "boosting", "forest", "pinball", "gaussian_nll"]
+    assert few["pinball"].max_epochs > many["pinball"].max_epochs >= 20
 
 
 def test_leaves_hold_the_weighted_quantiles_of_rows_that_share_them():
@@ -498,6 +556,7 @@ def test_levels_outside_falling_or_repeated_are_refused(quantiles):
         ({"calibration_size": 1.0}, r"calibration_size must be a float in \(0, 1\), got 1.0"),
         ({"cv": 1}, r"cv must be an int in \[2, inf\), a splitter or an iterable of folds, got 1"),
         ({"random_state": "0"}, "random_state must be an int, a RandomState or None, got '0'"),
+        ({"cv": 31}, "cv=31 needs at least 31 rows to learn from, got n_samples=30; give more rows, or a smaller cv"),
         ({"estimators": []}, "estimators must be a list of at least one"),
         ({"estimators": [("a", "drop")]}, "all estimators are dropped"),
         ({"estimators": [("a", Constant()), ("a", Constant())]}, "Names provided are not unique"),
