@@ -4,6 +4,7 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from sklearnloss.bags.targets import bag_targets, rows_from_bags
     from sklearnloss.comparison.compare import compare
     from sklearnloss.comparison.preprocessing import make_preprocessor
     from sklearnloss.comparison.ranking import Ranking, rank
@@ -34,6 +35,7 @@ if TYPE_CHECKING:
     from sklearnloss.estimators.few_shot import FewShotEvaluator, FewShotResult
     from sklearnloss.estimators.forecast_scorer import ForecastScorer, forecast_scorer
     from sklearnloss.estimators.hmds import HMDS
+    from sklearnloss.estimators.llp import LLPClassifier
     from sklearnloss.estimators.loading import load
     from sklearnloss.estimators.prototype import PrototypeClassifier
     from sklearnloss.estimators.quantile import QuantileAggregator
@@ -70,6 +72,7 @@ if TYPE_CHECKING:
     )  # fmt: skip
 
 _WHERE = {
+    "sklearnloss.bags.targets": "bag_targets rows_from_bags",
     "sklearnloss.comparison.compare": "compare",
     "sklearnloss.comparison.preprocessing": "make_preprocessor",
     "sklearnloss.comparison.suggestions": "suggest_losses",
@@ -85,6 +88,7 @@ _WHERE = {
     "sklearnloss.estimators.embedding_scorer": "EmbeddingScorer embedding_scorer",
     "sklearnloss.estimators.few_shot": "FewShotEvaluator FewShotResult",
     "sklearnloss.estimators.forecast_scorer": "ForecastScorer forecast_scorer",
+    "sklearnloss.estimators.llp": "LLPClassifier",
     "sklearnloss.estimators.loading": "load",
     "sklearnloss.estimators.prototype": "PrototypeClassifier",
     "sklearnloss.estimators.quantile": "QuantileAggregator",
@@ -111,14 +115,15 @@ _MODULE_OF = {name: module for module, names in _WHERE.items() for name in names
 __version__ = "0.1.0"
 __all__ = [
     "Calibrator", "Callback", "Component", "Diagnostic", "Distance", "EmbeddingMapDisplay", "EmbeddingScorer",
-    "FanChartDisplay", "FewShotEvaluator", "FewShotResult", "ForecastScorer", "HMDS", "Loss", "LossClassifier",
-    "LossRegressor", "Metric", "MetricEmbedder", "Miner", "Mixup", "Mode", "Optimizer", "PITDisplay",
+    "FanChartDisplay", "FewShotEvaluator", "FewShotResult", "ForecastScorer", "HMDS", "LLPClassifier", "Loss",
+    "LossClassifier", "LossRegressor", "Metric", "MetricEmbedder", "Miner", "Mixup", "Mode", "Optimizer", "PITDisplay",
     "PrototypeClassifier", "QuantileAggregator", "QuantileReliabilityDisplay", "Ranking", "Reduction",
     "ReliabilityDisplay", "RetrievalDisplay", "Sampler", "Selection", "SimilarityDisplay", "Strategy", "Sum", "Table",
-    "ThresholdFeatures", "VerificationDisplay", "View", "__version__", "calibrator", "callback", "compare",
-    "components", "diagnostic", "distance", "embedding_scorer", "estimator", "fact", "forecast_scorer", "hookimpl",
-    "load", "load_table", "loss", "make_preprocessor", "metric", "miner", "mixup", "mode", "optimizer", "rank",
-    "reduction", "register", "sampler", "selection", "strategy", "suggest_losses", "verification_curve", "view",
+    "ThresholdFeatures", "VerificationDisplay", "View", "__version__", "bag_targets", "calibrator", "callback",
+    "compare", "components", "diagnostic", "distance", "embedding_scorer", "estimator", "fact", "forecast_scorer",
+    "hookimpl", "load", "load_table", "loss", "make_preprocessor", "metric", "miner", "mixup", "mode", "optimizer",
+    "rank", "reduction", "register", "rows_from_bags", "sampler", "selection", "strategy", "suggest_losses",
+    "verification_curve", "view",
 ]  # fmt: skip
 
 

@@ -54,7 +54,8 @@ KINDS: Mapping[str, Kind] = MappingProxyType(
             Kind("loss", first=tuple(ROLES), data=("view_b",)),
             Kind("reduction", first=("values",), data=("weights",)),
             Kind(
-                "sampler", first=("y", "X", "index", "embeddings", *sorted(f for f in FACTS if FACTS[f].scope == "row"))
+                "sampler",
+                first=("y", "X", "index", "bag", "embeddings", *sorted(f for f in FACTS if FACTS[f].scope == "row")),
             ),
             Kind("miner", first=("block", "embeddings")),
             Kind("distance", first=("a",), data=("b",)),

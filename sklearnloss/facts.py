@@ -104,6 +104,8 @@ for _name, _about in {
     "class_values": "(k,) the classes as numbers, in their order",
     "x_scale": "(d,) standard deviation of each column of X",
     "y_train": "(N,) the encoded targets of all training rows",
+    "bag_proportions": "(B, k) proportions of all bags that are trained on",
+    "bag_sizes": "(B,) rows of each of them",
     "generator": "a seeded torch.Generator that the component may keep",
     "batch_size": "rows of a batch, asked for by samplers",
     "buffer_size": "rows that are best mixed at once where X is read from files, asked for by samplers",
@@ -111,7 +113,7 @@ for _name, _about in {
     fact(_name, scope="fit", about=_about)
 
 for _name, _about in {
-    "y": "(n,) encoded targets",
+    "y": "(n,) encoded targets; in batches of bags (b, k), what is known of each",
     "X": "(n, d) the module's input",
     "features": "(n, h) the backbone's output",
     "output": "(n, ...) the head's output, detached",
@@ -127,6 +129,8 @@ for _name, _about in {
     "sample_weight": "(n,) weights with mean one over the training rows",
     "bag": "(n,) bag of each row, 0..b-1",
     "n_bags": "number of bags in the batch",
+    "bag_index": "(b,) number of each bag of the batch among all that are trained on",
+    "bag_weight": "(b,) weight of each bag, with mean one over those that are trained on",
     "bag_parts": "what a bag mixup merged",
     "triplets": "(t, 3) anchor, positive, negative",
     "pairs": "what miner and memory say about the pairs of the batch, or None",

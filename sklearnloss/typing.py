@@ -6,8 +6,8 @@ from torch import Generator, Tensor, nn
 
 __all__ = [
     "Columns", "Cosines", "Embeddings", "Features", "FitScalar", "Generator", "Hidden", "Index", "LabelLogits",
-    "LabelMatrix", "Labels", "Logits", "Network", "PerAnchor", "PerBag", "PerPair", "PerRow", "Prediction",
-    "Priors", "Prototypes", "Scalar", "Scores", "Targets", "Teacher", "Weights",
+    "LabelMatrix", "Labels", "Logits", "Means", "Network", "PerAnchor", "PerBag", "PerPair", "PerRow", "Prediction",
+    "Priors", "Proportions", "Prototypes", "Scalar", "Scores", "Targets", "Teacher", "Weights",
 ]  # fmt: skip
 
 Logits = Annotated[Tensor, "(n, k)"]
@@ -23,6 +23,8 @@ Columns = Annotated[Tensor, "(n, n_targets, w)"]
 Labels = Annotated[Tensor, "(n,) of 0..k-1, or of {0, 1} for scores"]
 LabelMatrix = Annotated[Tensor, "(n, n_labels) of {0, 1}"]
 Targets = Annotated[Tensor, "(n, n_targets)"]
+Proportions = Annotated[Tensor, "(b, k), rows sum to one"]
+Means = Annotated[Tensor, "(b, n_targets)"]
 
 Index = Annotated[Tensor, "(n,) row numbers"]
 Weights = Annotated[Tensor, "(n,) with mean one over the training rows"]

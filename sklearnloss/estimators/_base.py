@@ -320,6 +320,10 @@ class NetEstimator(SpecParams, RowFacts, Saving, CallbackSupportMixin, BaseEstim
         """Return the fit facts that the link names."""
         return set()
 
+    def _facts_of_batches(self) -> set[str]:
+        """Return the facts that batches bring besides those of every net."""
+        return set()
+
     def _mining(self) -> Mining | None:
         """Return what finds the pairs of a batch, where losses look at pairs."""
         return None
@@ -488,6 +492,7 @@ class NetEstimator(SpecParams, RowFacts, Saving, CallbackSupportMixin, BaseEstim
         supplied = {*NET_FACTS, *rows.facts, *network.head_facts} | (set() if network.embeds else {"output"})
         if rows.weights is not None:
             supplied |= {"sample_weight"}
+        supplied |= self._facts_of_batches()
         mining = self._mining()
         if mining is not None:
             supplied |= mining.gives
@@ -579,7 +584,8 @@ class NetEstimator(SpecParams, RowFacts, Saving, CallbackSupportMixin, BaseEstim
         mining = net.criterion_.mining
         mixed = () if mixup is None else self._facts_of(mixup.component, {*MIXUP_FACTS, *tensors})
         X = rows.X if streamed else as_tensor(rows.X, dtype, device)
-        return Batches(
+        return self._batches(
+            rows,
             X,
             None if rows.y is None else self._tensor(rows.y, dtype, device),
             rows=tensors,
@@ -598,6 +604,10 @@ class NetEstimator(SpecParams, RowFacts, Saving, CallbackSupportMixin, BaseEstim
             device=device,
             drawn=None if len(rows.drawn) == rows.X.shape[0] else rows.drawn,
         )
+
+    def _batches(self, data: Rows, *args: Any, **kwargs: Any) -> Batches:
+        """Make the batches of these rows."""
+        return Batches(*args, **kwargs)
 
     def _facts_of(self, component: Component, supplied: set[str]) -> tuple[str, ...]:
         """Return the facts that a component takes by keyword; a need that is not supplied is an error."""

@@ -393,7 +393,7 @@ class QuantileAggregator(RegressorMixin, _BaseComposition):  # type: ignore[misc
         self, y: np.ndarray, learnt: np.ndarray, rng: np.random.RandomState
     ) -> list[tuple[np.ndarray, np.ndarray]]:
         """Return rows of training and test, of those to learn from."""
-        if isinstance(self.cv, Integral) and len(learnt) < self.cv:
+        if isinstance(self.cv, Integral) and len(learnt) < int(self.cv):
             raise DataError(
                 f"QuantileAggregator: cv={self.cv} needs at least {self.cv} rows to learn from, got "
                 f"n_samples={len(learnt)}; give more rows, or a smaller cv"

@@ -95,9 +95,10 @@ class Term(nn.Module):
         self.data = component.data[1:]
         self.constants = self._constants(component.needs + component.wishes, problems)
         self.facts = self._plan(component, supplied, who)
-        if weighted and self.unit == "batch" and component.data and "sample_weight" not in self.facts:
+        whole = {"batch": "the whole batch", "bag": "whole bags"}.get(self.unit)
+        if weighted and whole and component.data and "sample_weight" not in self.facts:
             raise TaskError(
-                f"{self.title} looks at the whole batch and does not take sample_weight; leave the weights out "
+                f"{self.title} looks at {whole} and does not take sample_weight; leave the weights out "
                 "(class_weight too), or choose a loss whose unit is 'row': sklearnloss info"
             )
         # a binary loss whose rows are independent sees all columns of a multilabel y in one call
@@ -249,16 +250,10 @@ class Term(nn.Module):
         return self.reduction(values.flatten(), weights.flatten(), **named)
 
     def _unit_weights(self, facts: Facts) -> Tensor | None:
-        weights: Tensor | None = facts.get("sample_weight")
-        if weights is None or self.unit in ("row", "anchor"):
+        weights: Tensor | None = facts.get("bag_weight" if self.unit == "bag" else "sample_weight")
+        if weights is None or self.unit in ("row", "anchor", "bag"):
             return weights
-        if self.unit == "pair":
-            return weights[:, None] * weights
-        if self.unit == "triplet":
-            return weights[facts["triplets"]].prod(1)
-        return torch.zeros(facts["n_bags"], dtype=weights.dtype, device=weights.device).index_add_(
-            0, facts["bag"], weights
-        )
+        return weights[:, None] * weights if self.unit == "pair" else weights[facts["triplets"]].prod(1)
 
     def _check(self, values: Any, facts: Facts, output: Tensor) -> None:
         """See once that the result has the shape that the unit promises."""

@@ -1,0 +1,1 @@
+"""Losses of bags: what a network predicts for their rows together, against what is known of the bag."""
