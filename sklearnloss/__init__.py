@@ -29,6 +29,7 @@ if TYPE_CHECKING:
         strategy,
         view,
     )  # fmt: skip
+    from sklearnloss.estimators.aggregate import AggregateRegressor
     from sklearnloss.estimators.classifier import LossClassifier
     from sklearnloss.estimators.embedder import MetricEmbedder
     from sklearnloss.estimators.embedding_scorer import EmbeddingScorer, embedding_scorer
@@ -82,6 +83,7 @@ _WHERE = {
     ),
     "sklearnloss.comparison.ranking": "Ranking rank",
     "sklearnloss.comparison.tables": "Table load_table",
+    "sklearnloss.estimators.aggregate": "AggregateRegressor",
     "sklearnloss.estimators.classifier": "LossClassifier",
     "sklearnloss.estimators.embedder": "MetricEmbedder",
     "sklearnloss.estimators.hmds": "HMDS",
@@ -114,16 +116,16 @@ _MODULE_OF = {name: module for module, names in _WHERE.items() for name in names
 
 __version__ = "0.1.0"
 __all__ = [
-    "Calibrator", "Callback", "Component", "Diagnostic", "Distance", "EmbeddingMapDisplay", "EmbeddingScorer",
-    "FanChartDisplay", "FewShotEvaluator", "FewShotResult", "ForecastScorer", "HMDS", "LLPClassifier", "Loss",
-    "LossClassifier", "LossRegressor", "Metric", "MetricEmbedder", "Miner", "Mixup", "Mode", "Optimizer", "PITDisplay",
-    "PrototypeClassifier", "QuantileAggregator", "QuantileReliabilityDisplay", "Ranking", "Reduction",
-    "ReliabilityDisplay", "RetrievalDisplay", "Sampler", "Selection", "SimilarityDisplay", "Strategy", "Sum", "Table",
-    "ThresholdFeatures", "VerificationDisplay", "View", "__version__", "bag_targets", "calibrator", "callback",
-    "compare", "components", "diagnostic", "distance", "embedding_scorer", "estimator", "fact", "forecast_scorer",
-    "hookimpl", "load", "load_table", "loss", "make_preprocessor", "metric", "miner", "mixup", "mode", "optimizer",
-    "rank", "reduction", "register", "rows_from_bags", "sampler", "selection", "strategy", "suggest_losses",
-    "verification_curve", "view",
+    "AggregateRegressor", "Calibrator", "Callback", "Component", "Diagnostic", "Distance", "EmbeddingMapDisplay",
+    "EmbeddingScorer", "FanChartDisplay", "FewShotEvaluator", "FewShotResult", "ForecastScorer", "HMDS",
+    "LLPClassifier", "Loss", "LossClassifier", "LossRegressor", "Metric", "MetricEmbedder", "Miner", "Mixup", "Mode",
+    "Optimizer", "PITDisplay", "PrototypeClassifier", "QuantileAggregator", "QuantileReliabilityDisplay", "Ranking",
+    "Reduction", "ReliabilityDisplay", "RetrievalDisplay", "Sampler", "Selection", "SimilarityDisplay", "Strategy",
+    "Sum", "Table", "ThresholdFeatures", "VerificationDisplay", "View", "__version__", "bag_targets", "calibrator",
+    "callback", "compare", "components", "diagnostic", "distance", "embedding_scorer", "estimator", "fact",
+    "forecast_scorer", "hookimpl", "load", "load_table", "loss", "make_preprocessor", "metric", "miner", "mixup",
+    "mode", "optimizer", "rank", "reduction", "register", "rows_from_bags", "sampler", "selection", "strategy",
+    "suggest_losses", "verification_curve", "view",
 ]  # fmt: skip
 
 

@@ -17,7 +17,7 @@ from sklearnloss.exceptions import DataError, TaskError
 from sklearnloss.spec import Choice, Sampler, choose
 from sklearnloss.training.bags import BagBatches
 
-__all__ = ["BagEstimator", "mean_by_bag", "split_targets"]
+__all__ = ["BagEstimator", "mean_by_bag", "own_bags", "split_targets"]
 
 BAG_FACTS = frozenset({"n_bags", "bag_index", "bag_weight"})  # beside bag itself
 
@@ -52,6 +52,12 @@ def mean_by_bag(values: np.ndarray, code: np.ndarray, n_bags: int, sample_weight
     flat = values.reshape(len(values), -1)
     sums = np.stack([np.bincount(code, weights=weight * column, minlength=n_bags) for column in flat.T], axis=1)
     return (sums / total[:, None]).reshape(n_bags, *values.shape[1:])
+
+
+def own_bags(values: np.ndarray) -> BagTable:
+    """Return the table in which each row is its own bag."""
+    rows = np.arange(len(values))
+    return BagTable(rows, values, rows)
 
 
 class BagEstimator(NetEstimator):

@@ -12,7 +12,7 @@ from sklearn.utils import Tags
 from sklearn.utils.multiclass import type_of_target
 
 from sklearnloss.bags.targets import BagTable, check_bags, check_proportions, read_bags, rows_from_bags
-from sklearnloss.estimators._bags import BagEstimator, mean_by_bag, split_targets
+from sklearnloss.estimators._bags import BagEstimator, mean_by_bag, own_bags, split_targets
 from sklearnloss.estimators._base import Output, Rows, common_role, with_callbacks
 from sklearnloss.estimators._decoding import ClassDecoder
 from sklearnloss.estimators._targets import ClassTargets
@@ -72,7 +72,7 @@ class LLPClassifier(ClassifierMixin, BagEstimator):  # type: ignore[misc]
         Factor of ``lr`` as a function of progress in [0, 1).
     max_grad_norm : float in (0, inf) or None, default=None
         Limit of the gradient's norm.
-    batch_size : int in [1, inf), default=128
+    batch_size : int in [1, inf), default=256
         Upper limit of the rows of a batch; a bag that is larger is a batch of its own.
     max_epochs : int in [1, inf), default=100
         Epochs.
@@ -167,7 +167,7 @@ class LLPClassifier(ClassifierMixin, BagEstimator):  # type: ignore[misc]
         weight_decay: float = 0.0,
         lr_schedule: str | Callable[[float], float] | None = None,
         max_grad_norm: float | None = None,
-        batch_size: int = 128,
+        batch_size: int = 256,
         max_epochs: int = 100,
         early_stopping: bool = False,
         validation_fraction: float = 0.1,
@@ -338,7 +338,7 @@ class LLPClassifier(ClassifierMixin, BagEstimator):  # type: ignore[misc]
         if ids is None or not _are_proportions(y, ids):
             codes = self._learnt_classes(y, resume=resume, classes=classes)
             values = np.eye(self._targets.n_classes)[codes]
-            self._table = _own_bags(values) if ids is None else _counted(values, ids)
+            self._table = own_bags(values) if ids is None else _counted(values, ids)
         else:
             table = read_bags(np.asarray(y, dtype=np.float64), ids)
             width = table.values.shape[1] if table.values.ndim == 2 else 2
@@ -545,12 +545,6 @@ def _are_proportions(y: Any, bags: Any) -> bool:
     _, first, code = np.unique(ids, return_index=True, return_inverse=True)
     inside = bool(((values >= 0) & (values <= 1)).all())
     return inside and len(values) == len(ids) and bool((values.ravel() == values.ravel()[first][code]).all())
-
-
-def _own_bags(values: np.ndarray) -> BagTable:
-    """Return the table in which each row is its own bag."""
-    rows = np.arange(len(values))
-    return BagTable(rows, values, rows)
 
 
 def _counted(values: np.ndarray, ids: Any) -> BagTable:

@@ -6,10 +6,11 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 import torch
-from torch import Tensor, nn
+from torch import Generator, Tensor, nn
 
 from sklearnloss.component import Component
 from sklearnloss.facts import FACTS
+from sklearnloss.functional.bags import BagParts
 from sklearnloss.spec import Choice, choose
 from sklearnloss.training.criterion import Term, binary_target
 from sklearnloss.training.seeds import seeded
@@ -65,7 +66,8 @@ class Case:
         """Return the case with these rows only, or in this order."""
         n = len(self.output)
         facts = {k: v[index] if isinstance(v, Tensor) and v.shape[:1] == (n,) else v for k, v in self.facts.items()}
-        return replace(self, output=self.output[index], y=self.y[index], facts=facts)
+        y = self.y[index] if len(self.y) == n else self.y  # what is known of bags stays
+        return replace(self, output=self.output[index], y=y, facts=facts)
 
     def to(self, dtype: torch.dtype) -> "Case":
         """Return the case in another precision."""
@@ -102,6 +104,9 @@ def cases(component: Component, dtype: torch.dtype = torch.float64) -> Iterator[
     some = 0.3 * torch.randn(n, *columns, generator=generator, dtype=torch.float64)
     yield make("duplicates", some[:1].expand(n, *columns).clone(), mixed)
     yield make("one row", some[:1], mixed[:1])
+    if component.unit == "bag":
+        yield from (make(name, some, y) for name, y in _bag_labels(component, mixed))
+        return
     yield make("one class", some, torch.ones_like(mixed))
     yield make("a class missing", some, mixed.clamp(max=1 if component.role in ("scores", "label_logits") else 2))
     if component.role in ("embeddings", "view_a"):
@@ -150,6 +155,8 @@ def _argument_names(function: Callable[..., Any]) -> list[str]:
 
 def _labels(component: Component, n: int, generator: torch.Generator) -> Tensor:
     """Return labels in which every class comes up, if there are rows enough."""
+    if component.unit == "bag":
+        return _known_of_bags(component, n, generator)
     match component.role:
         case "scores":
             return (torch.arange(n) % 2)[torch.randperm(n, generator=generator)]
@@ -161,6 +168,30 @@ def _labels(component: Component, n: int, generator: torch.Generator) -> Tensor:
             return torch.randn(n, 1, generator=generator, dtype=torch.float64)
         case _:
             return (torch.arange(n) % CLASSES)[torch.randperm(n, generator=generator)]
+
+
+def _known_of_bags(component: Component, n: int, generator: Generator) -> Tensor:
+    """Return what is known of bags of three rows: proportions, or means."""
+    numbers = torch.randn(bags_of(n), *_columns(component), generator=generator, dtype=torch.float64)
+    return numbers if component.role in NUMBERS else torch.softmax(numbers, 1)
+
+
+def _bag_labels(component: Component, known: Tensor) -> Iterator[tuple[str, Tensor]]:
+    """Yield what may be known of bags besides the usual."""
+    if component.role in NUMBERS:
+        yield "means far out", 100 * known
+        return
+    pure = torch.zeros_like(known)
+    pure[:, 1] = 1
+    yield "pure bags of one class", pure
+    few = known.clone()
+    few[:, -1] = 0
+    yield "a class missing", few / few.sum(1, keepdim=True)
+
+
+def bags_of(n: int) -> int:
+    """Return in how many bags of three rows n rows are."""
+    return (n + 2) // 3
 
 
 def _in_range(component: Component, numbers: Tensor) -> Tensor:
@@ -229,7 +260,19 @@ def _fact(name: str, output: Tensor, y: Tensor, generator: torch.Generator) -> A
         case "bag":
             return torch.arange(n) // 3
         case "n_bags":
-            return (n + 2) // 3
+            return bags_of(n)
+        case "bag_index":
+            return torch.arange(bags_of(n))
+        case "bag_weight":
+            return torch.ones(bags_of(n), dtype=dtype)
+        case "bag_parts":  # every second bag is one that was merged
+            merged = torch.arange(bags_of(n)) % 2
+            size = torch.full_like(merged, 6).to(dtype)
+            return BagParts(y, y.roll(1, 0), size / 2, merged * size / 2, size, size)
+        case "bag_proportions":
+            return torch.cat([y, y[:1]])
+        case "bag_sizes":
+            return torch.full((bags_of(n) + 1,), 3, dtype=dtype)
         case "n_samples":
             return n + 3
         case "n_classes":

@@ -128,7 +128,7 @@ def order_of_rows_does_not_matter(component: Component) -> None:
     if component.sampler == "episodic":  # which tells support from query by the order of rows within each class
         order = _in_order_within_classes(order, case.y)
     plain, moved = (_values(call(component, c)) for c in (case, case.rows(order)))
-    wanted = plain if component.unit == "batch" else plain[order]
+    wanted = plain if component.unit in ("batch", "bag") else plain[order]
     if component.unit == "pair":
         wanted = wanted[:, order]
     torch.testing.assert_close(moved, wanted, msg=_after("the rows were permuted, the values not"))
@@ -155,7 +155,7 @@ def weight_is_repetition(component: Component) -> None:
     counts = torch.tensor([2, 1, 1, 2, 1, 1])
     repeated = case.rows(torch.repeat_interleave(torch.arange(6), counts))
     weights = counts.to(case.output.dtype)
-    if component.unit == "batch":
+    if component.unit in ("batch", "bag"):
         case = replace(case, facts={**case.facts, "sample_weight": weights / weights.mean()})
         repeated.facts["sample_weight"] = torch.ones(len(repeated.output), dtype=case.output.dtype)
         weighted, plain = call(component, case), call(component, repeated)
@@ -269,7 +269,7 @@ def state_moves_in_training_only(component: Component) -> None:
     call(component, case, built=built)
     _same_state(before, _state(built), "state moved in evaluation")
     built.train()
-    few = case.rows(torch.arange(3))
+    few = case if component.unit == "bag" else case.rows(torch.arange(3))
     call(component, few, built=built)
     for name, value in _state(built).items():
         if "index" in component.facts and value.shape[:1] == (case.fit.get("n_samples"),):
@@ -293,7 +293,8 @@ def link_gives_what_it_promises(component: Component) -> None:
             continue
         assert bool(torch.isfinite(result).all()), f"{case.name}: the link is not finite"
         if component.role in NUMBERS:
-            assert result.shape == case.y.shape, f"{case.name}: the link gives {tuple(result.shape)}, not a point each"
+            wanted = case.output.shape if component.unit == "bag" else case.y.shape
+            assert result.shape == wanted, f"{case.name}: the link gives {tuple(result.shape)}, not a point each"
             continue
         if not component.gives_probabilities:
             continue
@@ -318,6 +319,9 @@ def proper_loss_is_least_at_the_truth(component: Component) -> None:
     if component.role == "columns":
         _least_at_the_distribution(component)
         return
+    if component.unit == "bag":
+        _least_at_the_proportions(component)
+        return
     generator = torch.Generator().manual_seed(SEED)
     if component.role == "logits":
         truth = torch.softmax(torch.randn(4, generator=generator, dtype=torch.float64), 0)
@@ -333,6 +337,14 @@ def proper_loss_is_least_at_the_truth(component: Component) -> None:
     values = _values(call(component, Case("truth", leaf, outcomes)))
     (gradient,) = torch.autograd.grad((truth * values.reshape(len(truth))).sum(), leaf)
     assert float(gradient.sum(0).abs().max()) < 1e-9, "the expected loss is not least at the true probabilities"
+
+
+def _least_at_the_proportions(component: Component) -> None:
+    """See that rows which all predict the proportions of their bag are left where they are."""
+    case = ordinary(component)
+    case = case.with_inputs(case.y.log()[case.facts["bag"]])
+    worst = float(output_gradient(component, case)[1].abs().max())
+    assert worst < 1e-9, "the loss is not least where every row of a bag predicts its proportions"
 
 
 def _least_at_the_distribution(component: Component) -> None:
@@ -384,7 +396,9 @@ def maps_over_stacked_inputs(component: Component) -> None:
 
 def learns_a_separable_problem(component: Component) -> None:
     """By name, in the estimator of its role, it learns a tiny problem that can be learnt."""
-    if ROLES[component.role].head == "none":
+    if component.unit == "bag":
+        _learns_bags(component)
+    elif ROLES[component.role].head == "none":
         _learns_embeddings(component)
     elif component.role in NUMBERS:
         _learns_numbers(component)
@@ -410,6 +424,26 @@ def _learns_classes(component: Component) -> None:
     else:
         score = model.score(X, y)
     assert score >= 0.9, f"after 60 epochs the score on a separable problem is {score:.2f}"
+
+
+def _learns_bags(component: Component) -> None:
+    """Learn rows from bags of six."""
+    from sklearnloss.estimators.aggregate import AggregateRegressor
+    from sklearnloss.estimators.llp import LLPClassifier
+
+    how: dict[str, Any] = {"max_epochs": 100, "lr": 0.02, "random_state": 0, "batch_size": 48}
+    rng = np.random.default_rng(SEED)
+    bags = rng.permutation(np.arange(240) // 6)
+    if component.role in NUMBERS:
+        X = rng.normal(size=(240, 2))
+        y = X @ np.array([1.0, -0.5])
+        means = np.bincount(bags, weights=y)[bags] / 6
+        found = AggregateRegressor(component.obj, **how).fit(X, means, bags=bags).predict(X)
+        score = float(np.corrcoef(found, y)[0, 1])
+    else:
+        X, y = make_blobs(240, centers=[[-4, 0], [4, 0], [0, 6]], random_state=3)
+        score = LLPClassifier(component.obj, **how).fit(X, y, bags=bags).score(X, y)
+    assert score >= 0.9, f"after 100 epochs the score of rows on a separable problem of bags is {score:.2f}"
 
 
 def _learns_numbers(component: Component) -> None:
@@ -554,7 +588,7 @@ def _per_row(component: Component) -> bool:
 
 def _weighable(component: Component) -> bool:
     # repeating a row changes the negatives of coupled losses, and a random one draws anew
-    batch = component.unit == "batch" and "sample_weight" in component.facts
+    batch = component.unit in ("batch", "bag") and "sample_weight" in component.facts
     return (_per_row(component) or batch) and "index" not in component.facts and _pure(component)
 
 
@@ -565,6 +599,7 @@ def _trainable(component: Component) -> bool:
     rows = {f.name for f in FACTS.values() if f.scope == "row"} - {"equations"}
     supplied = NET_FACTS | rows | {"sample_weight", "prototypes", "head_weight", "head_bias"}
     headed = component.role in ("logits", "scores", "label_logits", "cosines", "thresholds", "hidden", *NUMBERS)
+    supplied |= {"bag", "n_bags", "bag_index", "bag_weight"} if component.unit == "bag" else set()
     fit = {f for f in component.needs if FACTS[f].scope == "fit"}
     embeddings = component.role == "view_a" or (component.role == "embeddings" and "y" in component.facts)
     return (headed or embeddings) and set(component.needs) - fit <= supplied

@@ -55,7 +55,7 @@ def reduction_ignores_weight_zero(component: Component) -> None:
 def _draw(
     component: Component, y: np.ndarray, batch_size: int, seed: int = SEED, *, given: Any = None, **params: Any
 ) -> list[np.ndarray]:
-    known = {"y": y, "epoch": 0, "embeddings": _embedded(len(y)), **(given or {})}
+    known = {"y": y, "epoch": 0, "embeddings": _embedded(len(y)), "bag": np.arange(len(y)) // 3, **(given or {})}
     third = np.arange(len(y)) % 3
     asked = [n for n in (*component.needs, *component.wishes) if n in known or FACTS[n].scope == "row"]
     named: dict[str, Any] = {n: known.get(n, third) for n in asked}
