@@ -4,6 +4,9 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from sklearnloss.bags.making import make_bags, privatize
+    from sklearnloss.bags.scorers import BagScorer, bag_interval_scorer, bag_kl_scorer, bag_l1_scorer, bag_mse_scorer
+    from sklearnloss.bags.splitters import BagKFold, BagShuffleSplit, StratifiedBagKFold
     from sklearnloss.bags.targets import bag_targets, rows_from_bags
     from sklearnloss.comparison.compare import compare
     from sklearnloss.comparison.preprocessing import make_preprocessor
@@ -73,6 +76,9 @@ if TYPE_CHECKING:
     )  # fmt: skip
 
 _WHERE = {
+    "sklearnloss.bags.making": "make_bags privatize",
+    "sklearnloss.bags.scorers": "BagScorer bag_interval_scorer bag_kl_scorer bag_l1_scorer bag_mse_scorer",
+    "sklearnloss.bags.splitters": "BagKFold BagShuffleSplit StratifiedBagKFold",
     "sklearnloss.bags.targets": "bag_targets rows_from_bags",
     "sklearnloss.comparison.compare": "compare",
     "sklearnloss.comparison.preprocessing": "make_preprocessor",
@@ -116,16 +122,17 @@ _MODULE_OF = {name: module for module, names in _WHERE.items() for name in names
 
 __version__ = "0.1.0"
 __all__ = [
-    "AggregateRegressor", "Calibrator", "Callback", "Component", "Diagnostic", "Distance", "EmbeddingMapDisplay",
-    "EmbeddingScorer", "FanChartDisplay", "FewShotEvaluator", "FewShotResult", "ForecastScorer", "HMDS",
-    "LLPClassifier", "Loss", "LossClassifier", "LossRegressor", "Metric", "MetricEmbedder", "Miner", "Mixup", "Mode",
-    "Optimizer", "PITDisplay", "PrototypeClassifier", "QuantileAggregator", "QuantileReliabilityDisplay", "Ranking",
-    "Reduction", "ReliabilityDisplay", "RetrievalDisplay", "Sampler", "Selection", "SimilarityDisplay", "Strategy",
-    "Sum", "Table", "ThresholdFeatures", "VerificationDisplay", "View", "__version__", "bag_targets", "calibrator",
-    "callback", "compare", "components", "diagnostic", "distance", "embedding_scorer", "estimator", "fact",
-    "forecast_scorer", "hookimpl", "load", "load_table", "loss", "make_preprocessor", "metric", "miner", "mixup",
-    "mode", "optimizer", "rank", "reduction", "register", "rows_from_bags", "sampler", "selection", "strategy",
-    "suggest_losses", "verification_curve", "view",
+    "AggregateRegressor", "BagKFold", "BagScorer", "BagShuffleSplit", "Calibrator", "Callback", "Component",
+    "Diagnostic", "Distance", "EmbeddingMapDisplay", "EmbeddingScorer", "FanChartDisplay", "FewShotEvaluator",
+    "FewShotResult", "ForecastScorer", "HMDS", "LLPClassifier", "Loss", "LossClassifier", "LossRegressor", "Metric",
+    "MetricEmbedder", "Miner", "Mixup", "Mode", "Optimizer", "PITDisplay", "PrototypeClassifier", "QuantileAggregator",
+    "QuantileReliabilityDisplay", "Ranking", "Reduction", "ReliabilityDisplay", "RetrievalDisplay", "Sampler",
+    "Selection", "SimilarityDisplay", "Strategy", "StratifiedBagKFold", "Sum", "Table", "ThresholdFeatures",
+    "VerificationDisplay", "View", "__version__", "bag_interval_scorer", "bag_kl_scorer", "bag_l1_scorer",
+    "bag_mse_scorer", "bag_targets", "calibrator", "callback", "compare", "components", "diagnostic", "distance",
+    "embedding_scorer", "estimator", "fact", "forecast_scorer", "hookimpl", "load", "load_table", "loss", "make_bags",
+    "make_preprocessor", "metric", "miner", "mixup", "mode", "optimizer", "privatize", "rank", "reduction", "register",
+    "rows_from_bags", "sampler", "selection", "strategy", "suggest_losses", "verification_curve", "view",
 ]  # fmt: skip
 
 

@@ -337,7 +337,11 @@ def optimizer(name: str, *, status: Status = "verified", aliases: Iterable[str] 
 
 
 def mode(name: str, *, status: Status = "verified", aliases: Iterable[str] = ()) -> Callable[[T], T]:
-    """Declare a mode: a class with any of ``batch``, ``step``, ``epoch``, ``around_fit``."""
+    """Declare a mode: a class with any of these methods.
+
+    ``batch(X, batch)`` may return another batch; ``step(closure, optimizer)`` takes a step itself; ``epoch(net)`` comes
+    after each epoch; ``around_fit(fit, net, batches)`` calls ``fit()``, which trains for all epochs.
+    """
     return _decorator("mode", name, {"status": status, "aliases": aliases})
 
 

@@ -48,7 +48,7 @@ def bag_targets(proportions: Any, bags: ArrayLike) -> np.ndarray:
     (['a', 'b', 'a'], [[0.5, 0.5], [1.0, 0.0]])
     """
     ids = check_bags(bags)
-    if isinstance(proportions, Mapping) or hasattr(proportions, "index"):
+    if isinstance(proportions, Mapping) or hasattr(proportions, "to_numpy"):
         values = _by_bag(proportions, ids)
     else:
         values = np.asarray(proportions, dtype=np.float64)
@@ -182,7 +182,7 @@ def read_bags(values: ArrayLike, bags: ArrayLike) -> BagTable:
     return BagTable(known, table, code)
 
 
-def check_proportions(table: BagTable, classes: ArrayLike | None = None) -> BagTable:
+def check_proportions(table: BagTable, classes: ArrayLike | None = None, *, whole: bool = True) -> BagTable:
     """Return the table with proportions that sum to one exactly.
 
     Parameters
@@ -191,11 +191,14 @@ def check_proportions(table: BagTable, classes: ArrayLike | None = None) -> BagT
         With values (b, k), or (b,) for the share of a positive class.
     classes : array-like of shape (k,), default=None
         Names of the columns, for messages.
+    whole : bool, default=True
+        Whether these are all bags, so that they must be two and have every class.
 
     Raises
     ------
     DataError
-        If proportions are negative, do not sum to 1 within 0.001, a class is absent everywhere, or there is one bag.
+        If proportions are negative or do not sum to 1 within 0.001; or, of all bags, if a class is absent everywhere,
+        or there is one bag.
     """
     values = table.values
     if values.ndim == 1:
@@ -216,6 +219,9 @@ def check_proportions(table: BagTable, classes: ArrayLike | None = None) -> BagT
             f"bag {table.ids[place].item()!r} has proportions that sum to {values[place].sum():g}, not to 1 (within "
             f"{SUM:g}): {values[place].tolist()}"
         )
+    values = values / values.sum(axis=1, keepdims=True)
+    if not whole:
+        return BagTable(table.ids, values, table.code)
     if len(values) < 2:
         raise DataError(
             f"there is one bag, {table.ids[0].item()!r}: its proportions do not tell its rows apart; give several bags"
@@ -227,7 +233,7 @@ def check_proportions(table: BagTable, classes: ArrayLike | None = None) -> BagT
             f"class {names[int(absent.argmax())].item()!r} is absent from every bag, so nothing can be learnt of it; "
             "leave its column out"
         )
-    return BagTable(table.ids, values / values.sum(axis=1, keepdims=True), table.code)
+    return BagTable(table.ids, values, table.code)
 
 
 def rows_from_bags(

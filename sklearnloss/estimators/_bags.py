@@ -6,18 +6,17 @@ from typing import Any, ClassVar
 
 import numpy as np
 import torch
-from sklearn.utils import check_array
 from sklearn.utils._param_validation import Interval, StrOptions
 from sklearn.utils.validation import _check_sample_weight
 
-from sklearnloss.bags.targets import BagTable, bag_targets, is_bag_targets
+from sklearnloss.bags.targets import BagTable, bag_targets, check_bags, is_bag_targets
 from sklearnloss.component import Component
 from sklearnloss.estimators._base import NetEstimator, Rows
 from sklearnloss.exceptions import DataError, TaskError
 from sklearnloss.spec import Choice, Sampler, choose
 from sklearnloss.training.bags import BagBatches
 
-__all__ = ["BagEstimator", "mean_by_bag", "own_bags", "split_targets"]
+__all__ = ["BagEstimator", "counted", "mean_by_bag", "own_bags", "split_targets"]
 
 BAG_FACTS = frozenset({"n_bags", "bag_index", "bag_weight"})  # beside bag itself
 
@@ -38,17 +37,10 @@ def split_targets(y: Any, bags: Any) -> tuple[Any, Any]:
 
 
 def mean_by_bag(values: np.ndarray, code: np.ndarray, n_bags: int, sample_weight: np.ndarray | None) -> np.ndarray:
-    """Return the weighted mean of the rows of each bag, (b, ...).
-
-    Raises
-    ------
-    DataError
-        If the rows of a bag weigh nothing together.
-    """
+    """Return the weighted mean of the rows of each bag, (b, ...); the plain one where they weigh nothing together."""
     weight = np.ones(len(code)) if sample_weight is None else np.asarray(sample_weight, dtype=np.float64)
+    weight = np.where(np.bincount(code, weights=weight, minlength=n_bags)[code] > 0, weight, 1.0)
     total = np.bincount(code, weights=weight, minlength=n_bags)
-    if not (total > 0).all():
-        raise DataError(f"the rows of bag number {int((total <= 0).argmax())} weigh nothing together")
     flat = values.reshape(len(values), -1)
     sums = np.stack([np.bincount(code, weights=weight * column, minlength=n_bags) for column in flat.T], axis=1)
     return (sums / total[:, None]).reshape(n_bags, *values.shape[1:])
@@ -58,6 +50,24 @@ def own_bags(values: np.ndarray) -> BagTable:
     """Return the table in which each row is its own bag."""
     rows = np.arange(len(values))
     return BagTable(rows, values, rows)
+
+
+def counted(values: np.ndarray, bags: Any, sample_weight: Any = None) -> BagTable:
+    """Return the table of means of bags, from values of their rows.
+
+    Raises
+    ------
+    DataError
+        If ids and rows do not fit together.
+    """
+    ids = check_bags(bags)
+    if len(ids) != len(values):
+        raise DataError(f"bags must have an id for each of the {len(values)} rows, got {len(ids)}")
+    known, code = np.unique(ids, return_inverse=True)
+    weight = None if sample_weight is None else np.asarray(sample_weight, dtype=np.float64)
+    if weight is not None and weight.shape != ids.shape:
+        weight = None  # what is wrong with it is said when it is checked
+    return BagTable(known, mean_by_bag(values, code, len(known), weight), code)
 
 
 class BagEstimator(NetEstimator):
@@ -71,15 +81,17 @@ class BagEstimator(NetEstimator):
     bag_weight: str
     max_bag_rows: int | None
     _table: BagTable  # of the fit that is running
+    _whole: bool  # whether these are all bags, not a piece of them
     _trained: np.ndarray  # numbers in the table of the bags that are trained on
 
     def _fit_bags(self, X: Any, y: Any, sample_weight: Any, bags: Any, row_facts: Mapping[str, Any], **how: Any) -> Any:
         """Fit, and forget the bags afterwards, whatever happens."""
         y, self._given_bags = split_targets(y, bags)
+        self._given_weight, self._whole = sample_weight, not how.get("same_net", False)
         try:
             return self._fit(X, y, sample_weight, row_facts, **how)
         finally:
-            for name in ("_given_bags", "_table", "_trained"):
+            for name in ("_given_bags", "_given_weight", "_whole", "_table", "_trained"):
                 self.__dict__.pop(name, None)
 
     # -- what the base asks for ---------------------------------------------------------------------------------------
@@ -171,6 +183,8 @@ class BagEstimator(NetEstimator):
         found = size if self.bag_weight == "size" else np.ones(len(size))
         if "noise_scale" in rows.facts:
             noise = mean_by_bag(rows.facts["noise_scale"][drawn].astype(float), code, len(size), None)
+            if (noise < 0).any():
+                raise ValueError(f"noise_scale must not be negative, got {noise.min():g}")
             found = found * self._trust(noise, np.bincount(code))
         if not found.any():
             raise ValueError("noise_scale leaves no bag any weight")
@@ -212,7 +226,7 @@ class BagEstimator(NetEstimator):
     @staticmethod
     def _mean(values: np.ndarray, bags: Any, sample_weight: Any) -> np.ndarray:
         """Return the mean of predictions over each bag, sorted by id."""
-        ids = check_array(bags, ensure_2d=False, dtype=None, input_name="bags")
+        ids = check_bags(bags)
         if ids.shape != (len(values),):
             raise DataError(f"bags must have shape ({len(values)},), one id for each row, got {ids.shape}")
         known, code = np.unique(ids, return_inverse=True)

@@ -627,7 +627,7 @@ class NetEstimator(SpecParams, RowFacts, Saving, CallbackSupportMixin, BaseEstim
         with seeded(seed, self._device()):
             try:
                 if hasattr(net.mode, "around_fit"):
-                    net.mode.around_fit(partial(self._epochs, net, epochs, watch, batches), batches.X, batches.y)
+                    net.mode.around_fit(partial(self._epochs, net, epochs, watch, batches), net, batches)
                 else:
                     self._epochs(net, epochs, watch, batches)
             finally:

@@ -10,11 +10,11 @@ from numpy.typing import ArrayLike
 from sklearn.metrics import r2_score
 
 from sklearnloss.bags.targets import BagTable, check_bags, read_bags, rows_from_bags
-from sklearnloss.estimators._bags import BagEstimator, mean_by_bag, own_bags, split_targets
+from sklearnloss.estimators._bags import BagEstimator, counted, own_bags, split_targets
 from sklearnloss.estimators._base import Output, Rows, with_callbacks
 from sklearnloss.estimators._numbers import as_numbers
 from sklearnloss.estimators.regressor import LossRegressor
-from sklearnloss.exceptions import DataError, TaskError
+from sklearnloss.exceptions import TaskError
 from sklearnloss.spec import Choice
 from sklearnloss.training.backbone import Network
 
@@ -122,7 +122,8 @@ class AggregateRegressor(BagEstimator, LossRegressor):
     >>> X, bags = rng.normal(size=(300, 2)), np.repeat(np.arange(60), 5)
     >>> y = X @ [1.0, -2.0]
     >>> means = np.bincount(bags, weights=y) / 5
-    >>> model = AggregateRegressor(lr=1e-2, random_state=0).fit(X, means[bags], bags=bags)
+    >>> model = AggregateRegressor(lr=1e-2, random_state=0).set_params(loss__rho=0.05)
+    >>> model = model.fit(X, means[bags], bags=bags)
     >>> model.score(X, y) > 0.9
     True
     """
@@ -287,12 +288,18 @@ class AggregateRegressor(BagEstimator, LossRegressor):
     def _encode(self, y: Any, *, resume: bool, classes: Any = None) -> np.ndarray:
         """Return the mean response of each row's bag, (n, n_targets)."""
         values = super()._encode(y, resume=resume)
-        self._table = own_bags(values) if self._given_bags is None else means_of_bags(values, self._given_bags)
+        ids = self._given_bags
+        self._table = own_bags(values) if ids is None else means_of_bags(values, ids, self._given_weight)
         return self._table.values[self._table.code]
 
     def _output(self, terms: Mapping[str, Choice], rows: Rows) -> Output:
         for choice in terms.values():
             component = choice.component
+            if component.role not in ("", "prediction"):
+                raise TaskError(
+                    f"{component.title} works on {component.role}; AggregateRegressor takes losses of bags on "
+                    "prediction, such as 'bag_interp_mse'; LLPClassifier takes those on logits"
+                )
             if component.unit != "bag" and "y" in component.data:
                 raise TaskError(
                     f"{component.title} needs the response of each row; AggregateRegressor takes losses of bags, such "
@@ -352,18 +359,15 @@ class AggregateRegressor(BagEstimator, LossRegressor):
         y, ids = split_targets(y, bags)
         if ids is None:
             return float(super().score(X, y, sample_weight))
-        table = means_of_bags(as_numbers(y), ids)
+        table = means_of_bags(as_numbers(y), ids, sample_weight)
         weight = table.sizes if sample_weight is None else np.bincount(table.code, weights=np.asarray(sample_weight))
         found = self.predict_means(X, check_bags(ids), sample_weight).reshape(table.values.shape)
         return float(r2_score(table.values, found, sample_weight=weight))
 
 
-def means_of_bags(values: np.ndarray, bags: Any) -> BagTable:
+def means_of_bags(values: np.ndarray, bags: Any, sample_weight: Any) -> BagTable:
     """Return the table of means of bags, given once per row or by the responses of rows."""
-    ids = check_bags(bags)
-    if len(ids) != len(values):
-        raise DataError(f"bags must have an id for each of the {len(values)} rows, got {len(ids)}")
-    known, first, code = np.unique(ids, return_index=True, return_inverse=True)
-    if (values == values[first][code]).all():
-        return read_bags(values, ids)
-    return BagTable(known, mean_by_bag(values, code, len(known), None), code)
+    found = counted(values, bags, sample_weight)
+    first = np.unique(found.code, return_index=True)[1]
+    same = (values == values[first][found.code]).all()
+    return read_bags(values, check_bags(bags)) if same else found

@@ -12,7 +12,7 @@ from sklearn.utils import Tags
 from sklearn.utils.multiclass import type_of_target
 
 from sklearnloss.bags.targets import BagTable, check_bags, check_proportions, read_bags, rows_from_bags
-from sklearnloss.estimators._bags import BagEstimator, mean_by_bag, own_bags, split_targets
+from sklearnloss.estimators._bags import BagEstimator, counted, own_bags, split_targets
 from sklearnloss.estimators._base import Output, Rows, common_role, with_callbacks
 from sklearnloss.estimators._decoding import ClassDecoder
 from sklearnloss.estimators._targets import ClassTargets
@@ -131,6 +131,7 @@ class LLPClassifier(ClassifierMixin, BagEstimator):  # type: ignore[misc]
     Examples
     --------
     >>> from sklearn.datasets import load_iris
+    >>> from sklearnloss import bag_targets
     >>> X, y = load_iris(return_X_y=True)
     >>> bags = np.random.default_rng(0).integers(15, size=150)
     >>> shares = np.eye(3)[y]  # of one row; of a bag they are averaged
@@ -335,10 +336,18 @@ class LLPClassifier(ClassifierMixin, BagEstimator):  # type: ignore[misc]
     def _encode(self, y: Any, *, resume: bool, classes: Any = None) -> np.ndarray:
         """Return the proportions of each row's bag, (n, k)."""
         ids = self._given_bags
+        if ids is None and np.ndim(y) == 2 and np.shape(y)[1] > 1 and np.asarray(y).dtype.kind == "f":
+            raise DataError(
+                f"y has {np.shape(y)[1]} columns of proportions and no bags; give bags=, or make y with bag_targets"
+            )
         if ids is None or not _are_proportions(y, ids):
             codes = self._learnt_classes(y, resume=resume, classes=classes)
             values = np.eye(self._targets.n_classes)[codes]
-            self._table = own_bags(values) if ids is None else _counted(values, ids)
+            if ids is None:
+                self._table = own_bags(values)
+            else:
+                found = counted(values, ids, self._given_weight)
+                self._table = check_proportions(found, self._targets.classes, whole=self._whole)
         else:
             table = read_bags(np.asarray(y, dtype=np.float64), ids)
             width = table.values.shape[1] if table.values.ndim == 2 else 2
@@ -348,7 +357,7 @@ class LLPClassifier(ClassifierMixin, BagEstimator):  # type: ignore[misc]
             if (np.sort(known) != known).any():
                 raise DataError(f"classes must be sorted, as the columns of predict_proba are, got {known.tolist()}")
             self._learnt_classes(known, resume=resume, classes=known)
-            self._table = check_proportions(table, None if resume else known)
+            self._table = check_proportions(table, known, whole=self._whole)
         return self._table.values[self._table.code]
 
     def _learnt_classes(self, y: Any, *, resume: bool, classes: Any) -> np.ndarray:
@@ -482,7 +491,8 @@ class LLPClassifier(ClassifierMixin, BagEstimator):  # type: ignore[misc]
         Returns
         -------
         array of shape (b, k)
-            The mean of `predict_proba` over each bag, in the order of ``np.unique(bags)``.
+            The mean of `predict_proba` over each bag, in the order of ``np.unique(bags)``; where the rows of a bag
+            weigh nothing together the plain one.
         """
         return self._mean(self.predict_proba(X), bags, sample_weight)
 
@@ -511,20 +521,18 @@ class LLPClassifier(ClassifierMixin, BagEstimator):  # type: ignore[misc]
         y, ids = split_targets(y, bags)
         if ids is None:
             return float(super().score(X, y, sample_weight))
-        table = self._known_proportions(y, ids)
+        table = self._known_proportions(y, ids, sample_weight)
         off = np.abs(self.predict_proportions(X, check_bags(ids), sample_weight) - table.values).sum(axis=1) / 2
         weight = table.sizes if sample_weight is None else np.bincount(table.code, weights=np.asarray(sample_weight))
         return float(1 - np.average(off, weights=weight))
 
-    def _known_proportions(self, y: Any, ids: Any) -> BagTable:
+    def _known_proportions(self, y: Any, ids: Any, sample_weight: Any) -> BagTable:
         if not _are_proportions(y, ids):
-            return _counted(np.eye(self._targets.n_classes)[self._targets.encode(y)], ids)
-        table = read_bags(np.asarray(y, dtype=np.float64), ids)
-        values = table.values
-        values = np.stack([1 - values, values], axis=1) if values.ndim == 1 else values
-        if values.shape[1] != len(self.classes_):
-            raise DataError(f"y must have proportions of the {len(self.classes_)} classes, got {values.shape[1]}")
-        return BagTable(table.ids, values, table.code)
+            return counted(np.eye(self._targets.n_classes)[self._targets.encode(y)], ids, sample_weight)
+        table = check_proportions(read_bags(np.asarray(y, dtype=np.float64), ids), self.classes_, whole=False)
+        if table.values.shape[1] != len(self.classes_):
+            raise DataError(f"y must have proportions of the {len(self.classes_)} classes, got {table.values.shape[1]}")
+        return table
 
     def __sklearn_tags__(self) -> Tags:
         tags = super().__sklearn_tags__()
@@ -545,12 +553,3 @@ def _are_proportions(y: Any, bags: Any) -> bool:
     _, first, code = np.unique(ids, return_index=True, return_inverse=True)
     inside = bool(((values >= 0) & (values <= 1)).all())
     return inside and len(values) == len(ids) and bool((values.ravel() == values.ravel()[first][code]).all())
-
-
-def _counted(values: np.ndarray, ids: Any) -> BagTable:
-    """Return the table of the proportions that classes of rows, one column each, have in bags."""
-    bags = check_bags(ids)
-    if len(bags) != len(values):
-        raise DataError(f"bags must have an id for each of the {len(values)} rows, got {len(bags)}")
-    known, code = np.unique(bags, return_inverse=True)
-    return check_proportions(BagTable(known, mean_by_bag(values, code, len(known), None), code))

@@ -5,7 +5,7 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
-__all__ = ["BagParts", "bag_log_mean", "bag_mean", "bag_sum", "log_shares"]
+__all__ = ["BagParts", "bag_log_mean", "bag_mean", "bag_sum", "log_shares", "proportion_cross_entropy"]
 
 
 class BagParts(NamedTuple):
@@ -81,9 +81,17 @@ def bag_log_mean(log_values: Tensor, bag: Tensor, n_bags: int, sample_weight: Te
     Examples
     --------
     >>> bag_log_mean(torch.tensor([[-300.0], [-302.0]]), torch.tensor([0, 0]), 1)
-    tensor([[-300.5663]])
+    tensor([[-300.5662]])
     """
     terms = log_values + log_shares(bag, n_bags, sample_weight, log_values.dtype)[:, None]
     top = torch.full((n_bags, terms.shape[1]), -torch.inf, dtype=terms.dtype, device=terms.device)
     top = top.scatter_reduce(0, bag[:, None].expand_as(terms), terms.detach(), "amax")
     return top + bag_sum((terms - top[bag]).exp(), bag, n_bags).log()
+
+
+def proportion_cross_entropy(
+    logits: Tensor, y: Tensor, bag: Tensor, n_bags: int, sample_weight: Tensor | None = None
+) -> Tensor:
+    """Return the cross entropy of proportions (b, k) with the mean prediction of each bag, (b,)."""
+    mean = bag_log_mean(logits.log_softmax(1), bag, n_bags, sample_weight)
+    return -torch.where(y > 0, y * mean, 0.0).sum(1)

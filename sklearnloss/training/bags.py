@@ -47,7 +47,7 @@ class BagBatches(Batches):
         return batch if self.bag_mixup is None else self._merged(batch)
 
     def _merged(self, batch: Batch) -> Batch:
-        """Return the batch with bags that a mixup made of those in it, as many as before."""
+        """Return the batch with bags that a mixup made of those in it; each has number and weight of its place."""
         assert self.bag_mixup is not None
         rows, bag, y, parts = self.bag_mixup(batch["bag"], batch["y"], rng=self.torch_rng)
         taken = {name: batch[name].index_select(0, rows) for name in (*self.rows, "X", "index") if name != "bag"}

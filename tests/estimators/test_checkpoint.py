@@ -489,7 +489,7 @@ def test_a_half_written_file_of_a_killed_process_is_swept_away(quick, blobs, tmp
 
 @mode("wrapping")
 class Wrapping:
-    def around_fit(self, fit, X, y):
+    def around_fit(self, fit, net, batches):
         fit()
 
 

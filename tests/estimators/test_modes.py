@@ -31,8 +31,8 @@ class Watching:
     def epoch(self, net):
         self.calls.append(f"epoch {net.epoch_}")
 
-    def around_fit(self, fit, X, y):
-        self.calls.append(f"begin {len(X)}")
+    def around_fit(self, fit, net, batches):
+        self.calls.append(f"begin {len(batches.X)}")
         fit()
         self.calls.append("end")
 

@@ -1,10 +1,9 @@
 """Cross entropy of the proportions of bags."""
 
-import torch
 from torch import Tensor
 
 from sklearnloss.component import loss
-from sklearnloss.functional.bags import bag_log_mean
+from sklearnloss.functional.bags import proportion_cross_entropy
 from sklearnloss.typing import Logits, PerBag, Proportions
 
 
@@ -46,8 +45,9 @@ def proportion_ce(
 
     Examples
     --------
+    >>> import torch
     >>> logits, bag = torch.tensor([[0.0, 3.0], [0.0, -3.0], [0.0, 3.0]]), torch.tensor([0, 0, 1])
     >>> proportion_ce(logits, torch.tensor([[0.5, 0.5], [0.0, 1.0]]), bag=bag, n_bags=2)
     tensor([0.6931, 0.0486])
     """
-    return -torch.where(y > 0, y * bag_log_mean(logits.log_softmax(1), bag, n_bags, sample_weight), 0.0).sum(1)
+    return proportion_cross_entropy(logits, y, bag, n_bags, sample_weight)
