@@ -29,7 +29,7 @@ def ax():
 @pytest.fixture(scope="module")
 def models():
     X = np.stack([LOC, RNG.normal(size=500)], axis=1)
-    fitted = {name: LossRegressor(name, max_epochs=2, random_state=0).fit(X, Y) for name in ("gaussian_nll", "afcrps")}
+    fitted = {name: LossRegressor(name, max_epochs=2, random_state=0).fit(X, Y) for name in ("gaussian_nll", "energy_score")}
     fitted["pipeline"] = make_pipeline(StandardScaler(), LossRegressor("pinball", max_epochs=2)).fit(X, Y)
     return X, fitted
 
@@ -129,13 +129,13 @@ def test_calibrated_forecasts_are_flat_and_narrow_ones_a_valley(ax):
 
 def test_ranks_in_an_ensemble_are_spread_evenly(models, ax):
     X, fitted = models
-    display = PITDisplay.from_estimator(fitted["afcrps"], X, Y, ax=ax)
-    members = fitted["afcrps"].predict_dist(X).members
+    display = PITDisplay.from_estimator(fitted["energy_score"], X, Y, ax=ax)
+    members = fitted["energy_score"].predict_dist(X).members
     below = (members < Y[:, None]).sum(axis=1)
     place = display.values_ * (members.shape[1] + 1)
     assert (np.floor(place) == below).all()
     assert not (place == below).any()
-    assert isinstance(fitted["afcrps"].predict_dist(X), Ensemble)
+    assert isinstance(fitted["energy_score"].predict_dist(X), Ensemble)
 
 
 def test_a_distribution_says_it_itself(models, ax):

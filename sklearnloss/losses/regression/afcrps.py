@@ -2,25 +2,29 @@
 
 from typing import Annotated
 
+import numpy as np
 import torch
 from torch import Tensor
 
 from sklearnloss.component import loss
 from sklearnloss.constraints import Interval, Probability
-from sklearnloss.functional.distributions import Ensemble
+from sklearnloss.functional.distributions import Quantiles
 from sklearnloss.typing import Columns, PerRow, Targets
 
 Several = Annotated[int, Interval(2, float("inf"), "left")]
+EDGE = 1e-6  # how near to 0 and 1 the outermost levels come, which the fair score puts there
 
 
-def ensemble(columns: Tensor) -> Ensemble:
-    """Return the distributions of which the columns are members."""
-    return Ensemble(columns.double().numpy())
+def at_levels(columns: Tensor, *, alpha: float) -> Quantiles:
+    """Return the distributions of which the columns, in order, are the quantiles that the score makes them."""
+    m = columns.shape[-1]
+    levels = 0.5 + (1 - (1 - alpha) / m) * (2 * np.arange(m) + 1 - m) / (2 * (m - 1))
+    return Quantiles(columns.double().numpy(), np.clip(levels, EDGE, 1 - EDGE))
 
 
-@loss("afcrps", task="regression", outputs=lambda *, n_members: n_members, link=ensemble)
+@loss("afcrps", task="regression", outputs=lambda *, n_members: n_members, link=at_levels)
 def afcrps(columns: Columns, y: Targets, *, n_members: Several = 8, alpha: Probability = 0.95) -> PerRow:
-    r"""Members are drawn to the target and pushed off each other until they look like draws of its distribution.
+    r"""Members are drawn to the target and pushed off each other until they are quantiles of its distribution.
 
     Parameters
     ----------
@@ -46,6 +50,11 @@ def afcrps(columns: Columns, y: Targets, *, n_members: Several = 8, alpha: Proba
               \qquad \varepsilon = \frac{1 - \alpha}{m}
 
     The double sum follows from the order of the members: O(m log m).
+
+    A network whose members are functions of the row alone, as here, does best where the j-th smallest (from 0) is the
+    quantile at :math:`\frac12 + (1 - \varepsilon) \frac{2j + 1 - m}{2 (m - 1)}`: with ``alpha=0`` at the middles of m
+    equal parts, with ``alpha=1`` from the lower to the upper end of all outcomes. So that is what is predicted:
+    quantiles at these levels, not draws.
 
     References
     ----------

@@ -19,8 +19,9 @@ class BalancedMSE(nn.Module):
 
     Parameters
     ----------
-    sigma : float in (0, inf), default=1.0
-        Standard deviation of the noise in that of y, at the start if it is learned.
+    sigma : float in (0, inf), default=0.3
+        Standard deviation of the noise in that of y, at the start if it is learned. The authors start at 1, which
+        stretches predictions until it has come down.
     learn : bool, default=True
         Whether sigma is learned along.
 
@@ -38,11 +39,11 @@ class BalancedMSE(nn.Module):
 
     Examples
     --------
-    >>> BalancedMSE(learn=False)(torch.tensor([[0.0], [0.0]]), torch.tensor([[0.0], [2.0]]))
+    >>> BalancedMSE(sigma=1.0, learn=False)(torch.tensor([[0.0], [0.0]]), torch.tensor([[0.0], [2.0]]))
     tensor([0.2539, 4.2539])
     """
 
-    def __init__(self, *, sigma: Positive = 1.0, learn: bool = True) -> None:
+    def __init__(self, *, sigma: Positive = 0.3, learn: bool = True) -> None:
         super().__init__()
         self.log_sigma = nn.Parameter(torch.tensor(float(sigma)).log(), requires_grad=learn)
 
