@@ -46,7 +46,7 @@ SEEDS = (0, 1, 2)
 SIZES = (16, 64, 256)
 TRAINING = {
     "adult": {"hidden_layer_sizes": (100,), "batch_size": 512, "max_epochs": 10},
-    "digits": {"hidden_layer_sizes": (100,), "batch_size": 256, "max_epochs": 100},
+    "digits": {"hidden_layer_sizes": (100,), "batch_size": 256, "max_epochs": 50},
 }
 NAMES = (
     "proportion_ce", "proportion_l1", "proportion_l2", "bag_interp", "llp_vat", "llp_ot", "easy_llp", "llp_fc",
@@ -259,7 +259,7 @@ HEAD = """# Learning from label proportions
 
 Written by `python benchmarks/llp.py --data DIR --report benchmarks/llp.md` (torch {torch}, scikit-learn {sklearn};
 commit {commit}). Means of three seeds, after ± half the range. One hidden layer of 100, Adam 0.001; adult 10 epochs in
-batches of 512 rows, digits 100 epochs in batches of 256; defaults of every method, nothing tuned.
+batches of 512 rows, digits 50 epochs in batches of 256; defaults of every method, nothing tuned.
 """
 RANDOM = """## Random bags
 
