@@ -3,7 +3,7 @@
 python benchmarks/bags.py [--rows 1000000] [--bags 10000] [--only PART ...]
 
 epoch      20 features, two hidden layers of 100, batches of 1,000 rows, float32; seconds of three epochs, in turns
-memory     peak of resident memory above what was there before, each in a process of its own
+memory     peak of resident memory, data and libraries included, each in a process of its own
 beliefs    llp_bp's field of 50,000 rows in bags of 256: neighbours, and 100 rounds of messages
 
 One thread.

@@ -12,6 +12,7 @@ from torch import nn
 
 from sklearnloss.component import Component, describe, loss
 from sklearnloss.constraints import Positive, PositiveInt
+from sklearnloss.functional.bags import BagParts
 from sklearnloss.functional.distributions import Normal
 from sklearnloss.functional.pairs import Extra, Window
 from sklearnloss.registry import lookup
@@ -349,6 +350,50 @@ def outside_mixup(X, y, *, rng):
     return 2 * X - X[order], y, y[order], 2.0
 
 
+def with_the_next(bag, y):
+    """Return each bag with all rows of the next one."""
+    other = torch.arange(1, len(y) + 1) % len(y)
+    bags = torch.arange(len(y))[:, None]
+    new_bag, index = ((bag == bags) | (bag == other[:, None])).nonzero(as_tuple=True)
+    size = torch.bincount(bag).to(y.dtype)
+    parts = BagParts(y, y[other], size, (other != bags[:, 0]) * size[other], size, size[other])
+    a = (parts.n_first / (parts.n_first + parts.n_second))[:, None]
+    return index, new_bag, a * y + (1 - a) * y[other], parts
+
+
+def loses_a_bag(bag, y, *, rng):
+    index, new_bag, y, parts = with_the_next(bag, y)
+    return index[new_bag > 0], new_bag[new_bag > 0], y, parts
+
+
+def takes_a_row_twice(bag, y, *, rng):
+    index, new_bag, y, parts = with_the_next(bag, y)
+    return torch.cat([index[1:], index[-1:]]), torch.cat([new_bag[1:], new_bag[-1:]]), y, parts
+
+
+def says_nothing_of_parts(bag, y, *, rng):
+    return *with_the_next(bag, y)[:3], None
+
+
+def counts_both_bags_alike(bag, y, *, rng):
+    index, new_bag, _, parts = with_the_next(bag, y)
+    return index, new_bag, (parts.first + parts.second) / 2, parts
+
+
+def prefers_the_first_rows(bag, y, *, rng):
+    rows = torch.stack([(bag == b).nonzero()[0, 0] for b in range(len(y))])
+    size, one = torch.bincount(bag).to(y.dtype), torch.ones_like(y[:, 0])
+    return rows, torch.arange(len(y)), y, BagParts(y, y, one, 0 * one, size, size)
+
+
+def unseeded_bag_mixup(bag, y, *, rng):
+    return torch.randperm(len(bag)), *with_the_next(bag, y)[1:]
+
+
+def deaf_bag_mixup(bag, y, *, rng, share: Positive = 0.5):
+    return with_the_next(bag, y)
+
+
 def fixed_view(X, *, rng):
     return X + 1
 
@@ -557,6 +602,10 @@ WRONG = {
     "sampler_parameters_matter": declared("sampler", deaf_sampler),
     "sampler_leaves_its_inputs": declared("sampler", sorting_sampler),
     "mixup_blends_rows": declared("mixup", outside_mixup),
+    "bag_mixup_gives_bags": declared("mixup", loses_a_bag),
+    "bag_mixup_expects_the_right_proportions": declared("mixup", counts_both_bags_alike),
+    "bag_mixup_follows_its_generator": declared("mixup", unseeded_bag_mixup),
+    "bag_mixup_parameters_matter": declared("mixup", deaf_bag_mixup),
     "view_is_a_random_version": declared("view", fixed_view),
     "view_parameters_matter": declared("view", deaf_view),
     "miner_gives_what_its_unit_promises": declared("miner", graded_miner, unit="pair"),
@@ -751,6 +800,30 @@ def test_a_miner_that_gives_a_list_passes_the_checks_of_miners(width):
             check(declared("miner", lists, unit="pair"))
 
 
+@pytest.mark.parametrize(
+    ("mixup", "name", "message"),
+    [
+        (loses_a_bag, "gives_bags", "a bag has no rows"),
+        (takes_a_row_twice, "gives_bags", "a row is twice in a bag"),
+        (says_nothing_of_parts, "gives_bags", "bag_parts is NoneType, not BagParts"),
+        (prefers_the_first_rows, "gives_bags", "a bag was not merged, but lacks rows"),
+        (counts_both_bags_alike, "expects_the_right_proportions", "standard errors off"),
+        (prefers_the_first_rows, "expects_the_right_proportions", "standard errors off"),
+    ],
+)
+def test_each_fault_of_a_mixup_of_bags_is_named(mixup, name, message):
+    with pytest.raises(AssertionError, match=message):
+        check_named(f"bag_mixup_{name}")(declared("mixup", mixup))
+
+
+def test_bags_merged_whole_are_right():
+    def whole(bag, y, *, rng):
+        return with_the_next(bag, y)
+
+    for name in ("bag_mixup_gives_bags", "bag_mixup_expects_the_right_proportions"):
+        check_named(name)(declared("mixup", whole))
+
+
 def test_state_that_is_not_public_is_caught():
     check = next(c for c in CHECKS if c.name == "calibrator_state_is_plain")
     with pytest.raises(AssertionError, match="the attributes that end in _ are not enough to predict"):
@@ -767,6 +840,7 @@ def test_a_right_component_passes_all():
     check_component("ldr")
     check_component(lookup("sampler", "per_class"))
     check_component(lookup("miner", "hard"))
+    check_component(lookup("mixup", "mixbag"))
 
 
 def test_a_wrong_component_is_named_with_its_check():

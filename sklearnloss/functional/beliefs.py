@@ -5,6 +5,7 @@ from typing import Literal, Self
 
 import numpy as np
 import torch
+from scipy.special import expit
 
 from sklearnloss.functional.assignment import count_log_odds
 
@@ -14,6 +15,7 @@ BLOCK = 1 << 22  # similarities held at once
 TINY = 1e-12
 SETTLED = 1e-3  # change of log odds at which messages no longer move
 FAR = 40.0  # log odds of a row that is decided
+FARTHEST = 700.0  # log odds beyond which float64 knows no probability
 
 
 @dataclass(frozen=True)
@@ -78,10 +80,11 @@ class Edges:
             own = torch.arange(len(near))
             near[own, start + own] = -torch.inf
             found[start : start + step] = near.topk(q, dim=1).indices.numpy()
-        apart = np.stack([np.linalg.norm(rows - rows[found[:, j]], axis=1) for j in range(q)], axis=1)
-        scale = float(np.median(apart)) if length_scale == "median" and q else length_scale
-        weight = np.exp(-apart / max(float(scale), TINY)) if q else apart
-        return cls(found, weight, np.ones(n, dtype=bool))
+        apart = np.empty((n, q))
+        for j in range(q):  # one by one: all differences would take n q d numbers
+            apart[:, j] = np.linalg.norm(rows - rows[found[:, j]], axis=1)
+        scale = (np.median(apart) if q else 1.0) if length_scale == "median" else length_scale
+        return cls(found, np.exp(-apart / max(float(scale), TINY)), np.ones(n, dtype=bool))
 
     def of_sources(self, kept: np.ndarray) -> Self:
         """Return the neighbours of some rows only."""
@@ -109,7 +112,7 @@ def propagate(
     iterations: int,
     damping: float,
 ) -> np.ndarray:
-    r"""Return the probability of each row being positive, (n,).
+    r"""Return the probability of each row being positive, (n,), never zero.
 
     The field is
     :math:`\exp(-\sum_b s_b (\sum_{i \in b} y_i - S_b)^2 + 2 s \sum_{i \sim j} w_{ij} (y_i - \rho) (y_j - \rho))`.
@@ -160,7 +163,7 @@ def propagate(
         if moved < SETTLED:
             break
     total = own + whole + np.bincount(target, weights=pair, minlength=links.n)
-    found: np.ndarray = 0.5 * (1 + np.tanh(total / 2))
+    found: np.ndarray = expit(np.clip(total, -FARTHEST, FARTHEST))
     return found
 
 

@@ -75,6 +75,8 @@ class Case:
         def cast(value: Any) -> Any:
             if isinstance(value, nn.Module):
                 return _network(value.in_features, value.out_features).to(dtype)  # type: ignore[arg-type]
+            if isinstance(value, BagParts):
+                return BagParts(*map(cast, value))
             return value.to(dtype) if isinstance(value, Tensor) and value.is_floating_point() else value
 
         return replace(
@@ -266,9 +268,9 @@ def _fact(name: str, output: Tensor, y: Tensor, generator: torch.Generator) -> A
         case "bag_weight":
             return torch.ones(bags_of(n), dtype=dtype)
         case "bag_parts":  # every second bag is one that was merged
-            merged = torch.arange(bags_of(n)) % 2
-            size = torch.full_like(merged, 6).to(dtype)
-            return BagParts(y, y.roll(1, 0), size / 2, merged * size / 2, size, size)
+            merged = (torch.arange(bags_of(n)) % 2).to(dtype)
+            taken = torch.full_like(merged, 3)
+            return BagParts(y, y.roll(1, 0), taken, 3 * merged, taken + 3 * merged, 2 * taken)
         case "bag_proportions":
             return torch.cat([y, y[:1]])
         case "bag_sizes":

@@ -11,6 +11,7 @@ from torch import Tensor
 from sklearnloss.component import Component
 from sklearnloss.exceptions import TaskError
 from sklearnloss.facts import FACTS
+from sklearnloss.functional.bags import BagParts, bag_mean
 from sklearnloss.spec import Choice
 from sklearnloss.testing.cases import SEED
 from sklearnloss.testing.common import alternatives
@@ -134,7 +135,7 @@ def sampler_leaves_its_inputs(component: Component) -> None:
         assert np.array_equal(values, before[name]), f"{name} was changed in place"
 
 
-# -- mixups and views -------------------------------------------------------------------------------------------------
+# -- mixups of rows ---------------------------------------------------------------------------------------------------
 
 
 def _rows() -> tuple[Tensor, Tensor]:
@@ -168,6 +169,103 @@ def mixup_blends_rows(component: Component) -> None:
     assert torch.equal(torch.get_rng_state(), state), "torch's global generator was used"
     torch.testing.assert_close(_mix(component)[0], mixed, msg=lambda m: f"the same seed gave another mix: {m}")
     assert not torch.equal(_mix(component, SEED + 1)[0], mixed), "another seed gave the same mix"
+
+
+# -- mixups of bags ---------------------------------------------------------------------------------------------------
+
+BAG_SIZES = (1, 2, 3, 6, 8, 8)
+DRAWS = 500  # by which the expected proportions are told
+FAR_OFF = 5.0  # standard errors
+
+
+def _bags(sizes: tuple[int, ...] = BAG_SIZES, dtype: torch.dtype = torch.float64) -> tuple[Tensor, Tensor, Tensor]:
+    """Return bags in mixed order with their proportions of 3 classes, and the class of each row, one column each."""
+    generator = torch.Generator().manual_seed(SEED)
+    bag = torch.repeat_interleave(torch.arange(len(sizes)), torch.tensor(sizes))
+    labels = torch.eye(3, dtype=dtype)[torch.arange(len(bag)) % 7 % 3]
+    order = torch.randperm(len(bag), generator=generator)
+    bag, labels = bag[order], labels[order]
+    return bag, bag_mean(labels, bag, len(sizes)), labels
+
+
+def _merge(component: Component, bag: Tensor, y: Tensor, seed: int = SEED, **params: Any) -> Any:
+    return Choice(component, params).build()(bag, y, rng=torch.Generator().manual_seed(seed))
+
+
+def bag_mixup_gives_bags(component: Component) -> None:
+    """The result is (index, bag, y, bag_parts): rows that exist, as many bags as before, and parts that add up."""
+    for sizes in ((4,), (1, 1), BAG_SIZES):
+        for dtype in (torch.float32, torch.float64):
+            bag, y, _ = _bags(sizes, dtype)
+            before = bag.clone(), y.clone()
+            for seed in range(20):
+                _check_merged(bag, y, *_merge(component, bag, y, seed))
+            assert torch.equal(bag, before[0]) and torch.equal(y, before[1]), "an input was changed in place"
+
+
+def _check_merged(bag: Tensor, y: Tensor, index: Tensor, new_bag: Tensor, new_y: Tensor, parts: Any) -> None:
+    n_bags = len(y)
+    assert index.dtype == new_bag.dtype == torch.int64, f"row numbers are {index.dtype}, bags {new_bag.dtype}"
+    assert index.ndim == 1 and index.shape == new_bag.shape, f"{tuple(new_bag.shape)} bags of {tuple(index.shape)} rows"
+    assert bool(((index >= 0) & (index < len(bag))).all()), "a row does not exist"
+    assert bool(((new_bag >= 0) & (new_bag < n_bags)).all()), "a bag does not exist"
+    size = torch.bincount(new_bag, minlength=n_bags)
+    assert bool((size > 0).all()), "a bag has no rows"
+    assert len(torch.unique(torch.stack([index, new_bag]), dim=1)[0]) == len(index), "a row is twice in a bag"
+    assert new_y.shape == y.shape and new_y.dtype == y.dtype, f"y became {tuple(new_y.shape)}, {new_y.dtype}"
+    torch.testing.assert_close(new_y.sum(1), torch.ones_like(new_y[:, 0]), msg=lambda m: f"the sums of y: {m}")
+    assert isinstance(parts, BagParts), f"bag_parts is {type(parts).__name__}, not BagParts"
+    for name, value in parts._asdict().items():
+        wanted = y.shape if name in ("first", "second") else y.shape[:1]
+        assert value.shape == wanted and value.dtype == y.dtype, f"{name} is {tuple(value.shape)}, {value.dtype}"
+    torch.testing.assert_close(parts.n_first + parts.n_second, size.to(y.dtype), msg=lambda m: f"rows of parts: {m}")
+    own = torch.bincount(new_bag[bag[index] == new_bag], minlength=n_bags).to(y.dtype)
+    assert torch.equal(own, parts.n_first), "n_first is not the number of rows of the bag of that number"
+    torch.testing.assert_close(parts.first, y, msg=lambda m: f"first is not the bag of that number: {m}")
+    assert bool((parts.n_second <= parts.size_second).all()), "more rows were taken than the second bag has"
+    assert torch.equal(parts.size_first, torch.bincount(bag, minlength=n_bags).to(y.dtype)), "size_first is wrong"
+    whole = parts.n_second == 0
+    assert torch.equal(parts.n_first[whole], parts.size_first[whole]), "a bag was not merged, but lacks rows"
+
+
+def bag_mixup_expects_the_right_proportions(component: Component) -> None:
+    """Over draws the true proportions of merged bags are in the mean those that are given."""
+    bag, y, labels = _bags()
+    off = []
+    for seed in range(DRAWS):
+        index, new_bag, new_y, _ = _merge(component, bag, y, seed)
+        off.append(bag_mean(labels[index], new_bag, len(y)) - new_y)
+    apart = torch.stack(off)  # (draws, b, k)
+    error = (apart.std(0) / DRAWS**0.5).clamp(min=1e-9)
+    worst = float((apart.mean(0) / error).abs().max())
+    assert worst < FAR_OFF, f"true proportions are {worst:.1f} standard errors off those given"
+
+
+def bag_mixup_follows_its_generator(component: Component) -> None:
+    """The same seed gives the same bags, another seed others; global generators are left alone."""
+    bag, y, _ = _bags()
+    before = np.random.get_state()[1].copy(), torch.get_rng_state().clone()  # type: ignore[index]
+    first, again, other = (_merge(component, bag, y, seed) for seed in (1, 1, 2))
+    assert _same_bags(first, again), "the same seed gave other bags"
+    assert not _same_bags(first, other), "another seed gave the same bags"
+    assert np.array_equal(np.random.get_state()[1], before[0]), "numpy's global generator was used"  # type: ignore[index]
+    assert torch.equal(torch.get_rng_state(), before[1]), "torch's global generator was used"
+
+
+def bag_mixup_parameters_matter(component: Component) -> None:
+    """Each hyperparameter changes the bags."""
+    bag, y, _ = _bags()
+    plain = _merge(component, bag, y)
+    for parameter in component.parameters:
+        others = [_merge(component, bag, y, **{parameter.name: v}) for v in alternatives(parameter)]
+        assert any(not _same_bags(plain, o) for o in others), f"{parameter.name} changes nothing"
+
+
+def _same_bags(one: Any, other: Any) -> bool:
+    return all(torch.equal(a, b) for a, b in zip(one[:3], other[:3], strict=True))
+
+
+# -- views ------------------------------------------------------------------------------------------------------------
 
 
 def view_is_a_random_version(component: Component) -> None:
@@ -228,6 +326,10 @@ CHECKS: dict[str, tuple[Callable[[Component], None], Callable[[Component], bool]
     "sampler_parameters_matter": (sampler_parameters_matter, _of("sampler")),
     "sampler_leaves_its_inputs": (sampler_leaves_its_inputs, _of("sampler")),
     "mixup_blends_rows": (mixup_blends_rows, _of("mixup", "X")),
+    "bag_mixup_gives_bags": (bag_mixup_gives_bags, _of("mixup", "bag")),
+    "bag_mixup_expects_the_right_proportions": (bag_mixup_expects_the_right_proportions, _of("mixup", "bag")),
+    "bag_mixup_follows_its_generator": (bag_mixup_follows_its_generator, _of("mixup", "bag")),
+    "bag_mixup_parameters_matter": (bag_mixup_parameters_matter, _of("mixup", "bag")),
     "view_is_a_random_version": (view_is_a_random_version, _of("view")),
     "view_parameters_matter": (view_parameters_matter, _of("view")),
     "optimizer_descends": (optimizer_descends, _of("optimizer")),

@@ -29,7 +29,8 @@ def ax():
 @pytest.fixture(scope="module")
 def models():
     X = np.stack([LOC, RNG.normal(size=500)], axis=1)
-    fitted = {name: LossRegressor(name, max_epochs=2, random_state=0).fit(X, Y) for name in ("gaussian_nll", "energy_score")}
+    losses = ("gaussian_nll", "energy_score")
+    fitted = {name: LossRegressor(name, max_epochs=2, random_state=0).fit(X, Y) for name in losses}
     fitted["pipeline"] = make_pipeline(StandardScaler(), LossRegressor("pinball", max_epochs=2)).fit(X, Y)
     return X, fitted
 
