@@ -305,7 +305,7 @@ def report(results: Results, repeats: int) -> str:
 HEAD = """# Aggregations of quantiles
 
 Written by `python benchmarks/quantile.py --data DIR --report benchmarks/quantile.md` ({versions}; commit {commit}).
-{folds} folds, {repeats} repeats, 19 levels, the five base models that `QuantileAggregator` has by default; nothing is
+{folds} folds, done {repeats} x, 19 levels, the five base models that `QuantileAggregator` has by default; nothing is
 tuned.
 """
 WEIGHTED = """Mean pinball loss over that of the plain average of the five models, quantiles sorted; the weighted

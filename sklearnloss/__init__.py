@@ -33,12 +33,14 @@ if TYPE_CHECKING:
         view,
     )  # fmt: skip
     from sklearnloss.estimators.aggregate import AggregateRegressor
+    from sklearnloss.estimators.class_prior import ClassPriorEstimator
     from sklearnloss.estimators.classifier import LossClassifier
     from sklearnloss.estimators.embedder import MetricEmbedder
     from sklearnloss.estimators.embedding_scorer import EmbeddingScorer, embedding_scorer
     from sklearnloss.estimators.few_shot import FewShotEvaluator, FewShotResult
     from sklearnloss.estimators.forecast_scorer import ForecastScorer, forecast_scorer
     from sklearnloss.estimators.hmds import HMDS
+    from sklearnloss.estimators.latent_label_shift import LatentLabelShiftClassifier
     from sklearnloss.estimators.llp import LLPClassifier
     from sklearnloss.estimators.loading import load
     from sklearnloss.estimators.prototype import PrototypeClassifier
@@ -90,12 +92,14 @@ _WHERE = {
     "sklearnloss.comparison.ranking": "Ranking rank",
     "sklearnloss.comparison.tables": "Table load_table",
     "sklearnloss.estimators.aggregate": "AggregateRegressor",
+    "sklearnloss.estimators.class_prior": "ClassPriorEstimator",
     "sklearnloss.estimators.classifier": "LossClassifier",
     "sklearnloss.estimators.embedder": "MetricEmbedder",
     "sklearnloss.estimators.hmds": "HMDS",
     "sklearnloss.estimators.embedding_scorer": "EmbeddingScorer embedding_scorer",
     "sklearnloss.estimators.few_shot": "FewShotEvaluator FewShotResult",
     "sklearnloss.estimators.forecast_scorer": "ForecastScorer forecast_scorer",
+    "sklearnloss.estimators.latent_label_shift": "LatentLabelShiftClassifier",
     "sklearnloss.estimators.llp": "LLPClassifier",
     "sklearnloss.estimators.loading": "load",
     "sklearnloss.estimators.prototype": "PrototypeClassifier",
@@ -122,17 +126,18 @@ _MODULE_OF = {name: module for module, names in _WHERE.items() for name in names
 
 __version__ = "0.1.0"
 __all__ = [
-    "AggregateRegressor", "BagKFold", "BagScorer", "BagShuffleSplit", "Calibrator", "Callback", "Component",
-    "Diagnostic", "Distance", "EmbeddingMapDisplay", "EmbeddingScorer", "FanChartDisplay", "FewShotEvaluator",
-    "FewShotResult", "ForecastScorer", "HMDS", "LLPClassifier", "Loss", "LossClassifier", "LossRegressor", "Metric",
-    "MetricEmbedder", "Miner", "Mixup", "Mode", "Optimizer", "PITDisplay", "PrototypeClassifier", "QuantileAggregator",
-    "QuantileReliabilityDisplay", "Ranking", "Reduction", "ReliabilityDisplay", "RetrievalDisplay", "Sampler",
-    "Selection", "SimilarityDisplay", "Strategy", "StratifiedBagKFold", "Sum", "Table", "ThresholdFeatures",
-    "VerificationDisplay", "View", "__version__", "bag_interval_scorer", "bag_kl_scorer", "bag_l1_scorer",
-    "bag_mse_scorer", "bag_targets", "calibrator", "callback", "compare", "components", "diagnostic", "distance",
-    "embedding_scorer", "estimator", "fact", "forecast_scorer", "hookimpl", "load", "load_table", "loss", "make_bags",
-    "make_preprocessor", "metric", "miner", "mixup", "mode", "optimizer", "privatize", "rank", "reduction", "register",
-    "rows_from_bags", "sampler", "selection", "strategy", "suggest_losses", "verification_curve", "view",
+    "AggregateRegressor", "BagKFold", "BagScorer", "BagShuffleSplit", "Calibrator", "Callback", "ClassPriorEstimator",
+    "Component", "Diagnostic", "Distance", "EmbeddingMapDisplay", "EmbeddingScorer", "FanChartDisplay",
+    "FewShotEvaluator", "FewShotResult", "ForecastScorer", "HMDS", "LLPClassifier", "LatentLabelShiftClassifier",
+    "Loss", "LossClassifier", "LossRegressor", "Metric", "MetricEmbedder", "Miner", "Mixup", "Mode", "Optimizer",
+    "PITDisplay", "PrototypeClassifier", "QuantileAggregator", "QuantileReliabilityDisplay", "Ranking", "Reduction",
+    "ReliabilityDisplay", "RetrievalDisplay", "Sampler", "Selection", "SimilarityDisplay", "Strategy",
+    "StratifiedBagKFold", "Sum", "Table", "ThresholdFeatures", "VerificationDisplay", "View", "__version__",
+    "bag_interval_scorer", "bag_kl_scorer", "bag_l1_scorer", "bag_mse_scorer", "bag_targets", "calibrator", "callback",
+    "compare", "components", "diagnostic", "distance", "embedding_scorer", "estimator", "fact", "forecast_scorer",
+    "hookimpl", "load", "load_table", "loss", "make_bags", "make_preprocessor", "metric", "miner", "mixup", "mode",
+    "optimizer", "privatize", "rank", "reduction", "register", "rows_from_bags", "sampler", "selection", "strategy",
+    "suggest_losses", "verification_curve", "view",
 ]  # fmt: skip
 
 

@@ -4,15 +4,17 @@ import warnings
 from typing import NamedTuple
 
 import numpy as np
+from scipy.optimize import nnls
 from sklearn.cluster import KMeans
 from sklearn.decomposition import NMF
 from sklearn.exceptions import ConvergenceWarning
 
 from sklearnloss.exceptions import DataError
 
-__all__ = ["LatentShift", "balanced", "discover", "factorized"]
+__all__ = ["LatentShift", "anchored", "balanced", "discover", "factorized"]
 
 TINY = 1e-12
+WORTH = 0.01  # share by which a factorization from a random start must be better
 
 
 class LatentShift(NamedTuple):
@@ -87,27 +89,46 @@ def factorized(
     n_classes : int
         Number of classes k.
     n_init : int
-        Factorizations from random starts; that of the least error is kept.
+        Factorizations: one from `anchored`, the others from random starts; that of the least error is kept, and the
+        first if none is better by a hundredth.
     rng : RandomState
         Source of the starts.
     """
-    best: tuple[np.ndarray, np.ndarray, float] | None = None
-    for _ in range(n_init):
-        model = NMF(n_classes, init="random", random_state=rng.randint(2**31 - 1), max_iter=2000, tol=1e-6)
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore", ConvergenceWarning)  # the starts are compared by what they leave
-            of_classes = model.fit_transform(matrix)  # (m, k)
-        error = float(model.reconstruction_err_)
-        if best is None or error < best[2]:
-            best = of_classes, model.components_, error
-    assert best is not None
-    of_classes, of_domains, error = best
+    tried = [_improved(matrix, n_classes, start=anchored(matrix, n_classes))]
+    tried += [_improved(matrix, n_classes, seed=rng.randint(2**31 - 1)) for _ in range(n_init - 1)]
+    # of factorizations that leave about as little, that of anchors is the one whose classes have clusters of their own
+    errors = [error - (WORTH * error + TINY**0.5 if not number else 0) for number, (*_, error) in enumerate(tried)]
+    of_classes, of_domains, error = tried[int(np.argmin(errors))]
     scale = of_classes.sum(axis=0)  # (k,), nothing of a class that is not needed
     of_domains = of_domains * scale[:, None]
     of_classes = np.where(scale > TINY, of_classes / np.maximum(scale, TINY), 1 / len(matrix))
     total = of_domains.sum(axis=0)
     of_domains = np.where(total > TINY, of_domains / np.maximum(total, TINY), 1 / n_classes)
     return of_classes, of_domains, error
+
+
+def anchored(matrix: np.ndarray, n_classes: int) -> tuple[np.ndarray, np.ndarray]:
+    """Return factors (m, k) and (k, r) whose second are rows of the matrix, by successive projection.
+
+    The rows, scaled to one, that lie farthest out are those of clusters that belong to one class, if there are such.
+
+    Examples
+    --------
+    >>> matrix = np.array([[0.6, 0.2], [0.3, 0.1], [0.1, 0.7]])
+    >>> anchored(matrix, 2)[0].round(4)
+    array([[0. , 1. ],
+           [0. , 0.5],
+           [1. , 0. ]])
+    """
+    left = _rows_to_one(matrix)
+    chosen: list[int] = []
+    for _ in range(n_classes):
+        length = np.square(left).sum(axis=1)
+        chosen.append(int(length.argmax()))
+        farthest = left[chosen[-1]]
+        left = left - np.outer(left @ farthest, farthest) / max(float(length.max()), TINY)
+    of_domains = matrix[chosen]
+    return np.stack([nnls(of_domains.T, row)[0] for row in matrix]), of_domains
 
 
 def discover(
@@ -132,8 +153,8 @@ def discover(
         Number of classes k.
     domain_share : array of shape (r,), default=None
         Shares of domains where ``q`` was learned; those of ``domain`` unless given.
-    n_clusters : int in [n_classes, inf), default=None
-        Number of clusters m; as many as domains unless given, and no more than distinct rows.
+    n_clusters : int, default=None
+        Number of clusters m; as many as domains unless given, never fewer than classes or more than distinct rows.
     n_init : int, default=10
         Starts of k-means, and of the factorization; the best is kept.
     random_state : int, RandomState or None, default=None
@@ -155,9 +176,10 @@ def discover(
 
     .. math:: P(c \mid d) = \sum_y P(c \mid y) P(y \mid d), \qquad q(d \mid x) = \sum_y p(d \mid y) p(y \mid x)
 
-    so a nonnegative factorization of the first finds ``P(y | d)``, and the second gives ``p(y | x)`` by a pseudoinverse,
-    clipped at zero. It needs as many domains as classes, shares of full rank, and clusters that belong to one class;
-    classes are found up to their order.
+    so a nonnegative factorization of the first finds ``P(y | d)``, and the second gives ``p(y | x)`` by a
+    pseudoinverse, clipped at zero. It needs as many domains as classes, shares of full rank, and clusters that belong
+    to one class; classes are found up to their order. Several factorizations may leave nothing where no domain lacks
+    a class; then the shares found are one of them.
 
     References
     ----------
@@ -178,13 +200,28 @@ def discover(
             f"the domain probabilities have {distinct} distinct rows, too few for {n_classes} classes; the classifier "
             "tells no domains apart"
         )
-    m = min(r if n_clusters is None else n_clusters, distinct)
+    m = min(max(r if n_clusters is None else n_clusters, n_classes), distinct)
     clusters = KMeans(m, n_init=n_init, random_state=rng.randint(2**31 - 1)).fit(even)
     matrix = np.zeros((m, r))
     np.add.at(matrix, (clusters.labels_, domain), 1 / counts[domain])
     of_classes, of_domains, error = factorized(matrix, n_classes, n_init=n_init, rng=rng)
     order = np.argsort(-(of_domains @ (counts / counts.sum())), kind="stable")
     return LatentShift(of_domains[order], of_classes[:, order], clusters.cluster_centers_, share, error)
+
+
+def _improved(
+    matrix: np.ndarray, n_classes: int, *, seed: int | None = None, start: tuple[np.ndarray, np.ndarray] | None = None
+) -> tuple[np.ndarray, np.ndarray, float]:
+    """Return factors and error of a factorization from a start."""
+    init = "random" if start is None else "custom"
+    model = NMF(n_classes, init=init, random_state=seed, max_iter=2000, tol=1e-6)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", ConvergenceWarning)  # the starts are compared by what they leave
+        if start is None:
+            of_classes = model.fit_transform(matrix)  # (m, k)
+        else:
+            of_classes = model.fit_transform(matrix, W=start[0].copy(), H=start[1].copy())
+    return of_classes, model.components_, float(model.reconstruction_err_)
 
 
 def _rows_to_one(values: np.ndarray) -> np.ndarray:
