@@ -280,9 +280,9 @@ so all bins count the same. "Many" are bins with 50 rows to fit or more, "few" w
 "Weighted" has a `sample_weight` that is inverse to the rows of the bin.
 
 `balanced_mse` has a lower error on few than `mse` in 16 of 20 fits, by 7 % in the median, a higher one on many in 18,
-by 4 %, and overall a lower one in 15, by 2 %; a faster sigma (`loss_lr=10`) makes all differences smaller. Of `conr` no effect is seen: on few it is
-ahead of `mse` in 12 of 20 fits with the factor 1 and in 9 with 4, and of `mae` in 8. It pulls rows to others of a near
-target in their batch, and a rare row seldom has one.""",
+by 4 %, and overall a lower one in 15, by 2 %; a faster sigma (`loss_lr=10`) makes all differences smaller. Of `conr` no
+effect is seen: on few it is ahead of `mse` in 12 of 20 fits with the factor 1 and in 9 with 4, and of `mae` in 8. It
+pulls rows to others of a near target in their batch, and a rare row seldom has one.""",
     "monotone": """## Does `monotone_penalty` remove violations, and at what cost?
 
 Made: 500 rows of five columns, the target rising with two of them, noise as wide as the target; clean targets to judge
