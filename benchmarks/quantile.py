@@ -4,9 +4,10 @@ python benchmarks/quantile.py --data DIR [--cache FOLDER] [--report benchmarks/q
     [--only SET ...]
 
 Five folds, three times (once for the two large sets), 19 levels; the five base models that `QuantileAggregator` has by
-default, each fitted six times for a fold, five of them out of fold. What they predict is kept in the cache, and a second run goes on from there; all
-weightings and all ways against crossing are learnt from the same predictions. Conformal calibration has base models of
-its own, fitted without the rows that are held out, on the folds of the first time. One thread.
+default, each fitted six times for a fold, five of them out of fold. What they predict is kept in the cache, and a
+second run goes on from there; all weightings and all ways against crossing are learnt from the same predictions.
+Conformal calibration has base models of its own, fitted without the rows that are held out, on the folds of the first
+time. One thread.
 """
 
 import argparse
@@ -308,8 +309,8 @@ def report(results: Results, repeats: int) -> str:
 HEAD = """# Aggregations of quantiles
 
 Written by `python benchmarks/quantile.py --data DIR --report benchmarks/quantile.md` ({versions}; commit {commit}).
-{folds} folds, done {repeats} x ({large} once), 19 levels, the five base models that `QuantileAggregator` has by default;
-nothing is tuned.
+{folds} folds, done {repeats} x ({large} once), 19 levels, the five base models that `QuantileAggregator` has by
+default; nothing is tuned.
 """
 WEIGHTED = """Mean pinball loss over that of the plain average of the five models, quantiles sorted; the weighted
 interval score is twice the pinball loss, so these are its ratios too. "All" is the geometric mean, the last column
