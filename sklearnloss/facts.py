@@ -113,7 +113,7 @@ for _name, _about in {
     fact(_name, scope="fit", about=_about)
 
 for _name, _about in {
-    "y": "(n,) encoded targets; in batches of bags (b, k), what is known of each",
+    "y": "(n,) encoded targets",
     "X": "(n, d) the module's input",
     "features": "(n, h) the backbone's output",
     "output": "(n, ...) the head's output, detached",

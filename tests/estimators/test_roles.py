@@ -332,10 +332,11 @@ def test_triplets_weigh_the_product_of_their_rows():
     torch.testing.assert_close(got, wanted)
 
 
-def test_bags_weigh_the_sum_of_their_rows():
-    facts = {"y": torch.arange(3), "sample_weight": WEIGHTS, "bag": torch.tensor([0, 1, 1]), "n_bags": 2}
+def test_bags_have_weights_of_their_own():
+    facts = {"y": torch.arange(3), "bag": torch.tensor([0, 1, 1]), "n_bags": 2}
+    facts |= {"sample_weight": WEIGHTS, "bag_weight": torch.tensor([0.5, 1.5])}
     got = reduced(lambda logits, y, *, bag: VALUES[0, :2], facts, unit="bag")
-    torch.testing.assert_close(got, (1.0 * 0.5 + 2.0 * 2.5) / torch.tensor(2.0))
+    torch.testing.assert_close(got, (1.0 * 0.5 + 2.0 * 1.5) / torch.tensor(2.0))
 
 
 @pytest.mark.parametrize("weights", [None, WEIGHTS])
