@@ -27,7 +27,7 @@ from sklearnloss.estimators._watch import Watch, checked_callbacks
 from sklearnloss.exceptions import MissingFactError, TaskError
 from sklearnloss.facts import FACTS
 from sklearnloss.spec import Choice, choose, choose_terms
-from sklearnloss.training.backbone import ACTIVATIONS, Network, as_tensor, moments
+from sklearnloss.training.backbone import ACTIVATIONS, Network, as_tensor, build_network, moments
 from sklearnloss.training.batches import Batches, check_mixup
 from sklearnloss.training.criterion import Criterion, Term, missing_fact
 from sklearnloss.training.heads import head_kind
@@ -307,6 +307,24 @@ class NetEstimator(SpecParams, RowFacts, Saving, CallbackSupportMixin, BaseEstim
     def _network(self, rows: Rows, output: Output, scaler: Any, seed: int) -> Network:
         """Make the network."""
         raise NotImplementedError
+
+    def _built(
+        self, rows: Rows, output: Output, scaler: Any, seed: int, *, n_classes: int = 0, embeds: bool = False
+    ) -> Network:
+        """Make the network that the parameters ask for."""
+        return build_network(
+            self.module,
+            role=output[0],
+            n_outputs=output[1],
+            facts={"n_features": rows.X.shape[1], "n_classes": n_classes, "random_state": seed % 2**31},
+            example=self._example(rows),
+            scaler=scaler,
+            hidden=self.hidden_layer_sizes,
+            activation=self.activation,
+            dropout=self.dropout,
+            head=self.head if callable(self.head) else None,
+            embeds=embeds,
+        )
 
     def _fit_facts(self, rows: Rows, network: Network, x_scale: np.ndarray | None, seed: int) -> dict[str, Any]:
         """Return the facts known before the first batch."""

@@ -25,7 +25,7 @@ from sklearnloss.estimators._targets import ClassTargets
 from sklearnloss.exceptions import FactError, SklearnLossError
 from sklearnloss.functional.links import LINKS, Link
 from sklearnloss.spec import Choice, choose
-from sklearnloss.training.backbone import Network, build_network
+from sklearnloss.training.backbone import Network
 from sklearnloss.training.net import LossNet
 
 __all__ = ["LossClassifier"]
@@ -380,22 +380,7 @@ class LossClassifier(ClassifierMixin, ClassExport, NetEstimator):  # type: ignor
 
     def _network(self, rows: Rows, output: Output, scaler: Any, seed: int) -> Network:
         self.classes_ = self._targets.classes
-        return build_network(
-            self.module,
-            role=output[0],
-            n_outputs=output[1],
-            facts={
-                "n_features": rows.X.shape[1],
-                "n_classes": self._targets.n_classes,
-                "random_state": seed % 2**31,
-            },
-            example=self._example(rows),
-            scaler=scaler,
-            hidden=self.hidden_layer_sizes,
-            activation=self.activation,
-            dropout=self.dropout,
-            head=self.head if callable(self.head) else None,
-        )
+        return self._built(rows, output, scaler, seed, n_classes=self._targets.n_classes)
 
     def _fit_facts(self, rows: Rows, network: Network, x_scale: np.ndarray | None, seed: int) -> dict[str, Any]:
         generator = torch.Generator(device=self._device()).manual_seed(seed)

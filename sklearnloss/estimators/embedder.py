@@ -25,7 +25,7 @@ from sklearnloss.estimators._targets import ClassTargets
 from sklearnloss.exceptions import MissingFactError, TaskError
 from sklearnloss.facts import FACTS
 from sklearnloss.spec import Choice, choose, choose_terms
-from sklearnloss.training.backbone import Network, build_network
+from sklearnloss.training.backbone import Network
 from sklearnloss.training.mining import Mining
 
 __all__ = ["MetricEmbedder"]
@@ -481,23 +481,8 @@ class MetricEmbedder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, NetEstim
         return "embeddings", self.embedding_dim
 
     def _network(self, rows: Rows, output: Output, scaler: Any, seed: int) -> Network:
-        return build_network(
-            self.module,
-            role="prediction",
-            n_outputs=output[1],
-            facts={
-                "n_features": rows.X.shape[1],
-                "n_classes": 0 if self._targets is None else self._targets.n_classes,
-                "random_state": seed % 2**31,
-            },
-            example=self._example(rows),
-            scaler=scaler,
-            hidden=self.hidden_layer_sizes,
-            activation=self.activation,
-            dropout=self.dropout,
-            head=self.head if callable(self.head) else None,
-            embeds=True,
-        )
+        n_classes = 0 if self._targets is None else self._targets.n_classes
+        return self._built(rows, ("prediction", output[1]), scaler, seed, n_classes=n_classes, embeds=True)
 
     def _fit_facts(self, rows: Rows, network: Network, x_scale: np.ndarray | None, seed: int) -> dict[str, Any]:
         generator = torch.Generator(device=self._device()).manual_seed(seed)

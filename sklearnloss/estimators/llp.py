@@ -20,7 +20,7 @@ from sklearnloss.exceptions import DataError, TaskError
 from sklearnloss.functional.links import LINKS
 from sklearnloss.registry import components
 from sklearnloss.spec import Choice
-from sklearnloss.training.backbone import Network, build_network
+from sklearnloss.training.backbone import Network
 from sklearnloss.training.net import LossNet
 
 __all__ = ["LLPClassifier"]
@@ -391,22 +391,7 @@ class LLPClassifier(ClassifierMixin, BagEstimator):  # type: ignore[misc]
 
     def _network(self, rows: Rows, output: Output, scaler: Any, seed: int) -> Network:
         self.classes_ = self._targets.classes
-        return build_network(
-            self.module,
-            role=output[0],
-            n_outputs=output[1],
-            facts={
-                "n_features": rows.X.shape[1],
-                "n_classes": self._targets.n_classes,
-                "random_state": seed % 2**31,
-            },
-            example=self._example(rows),
-            scaler=scaler,
-            hidden=self.hidden_layer_sizes,
-            activation=self.activation,
-            dropout=self.dropout,
-            head=self.head if callable(self.head) else None,
-        )
+        return self._built(rows, output, scaler, seed, n_classes=self._targets.n_classes)
 
     def _fit_facts(self, rows: Rows, network: Network, x_scale: np.ndarray | None, seed: int) -> dict[str, Any]:
         assert rows.y is not None

@@ -21,7 +21,7 @@ from sklearnloss.exceptions import ParameterError, SklearnLossError, TaskError
 from sklearnloss.functional.distributions import Distribution
 from sklearnloss.functional.links import LINKS
 from sklearnloss.spec import Choice
-from sklearnloss.training.backbone import Network, build_network
+from sklearnloss.training.backbone import Network
 
 __all__ = ["LossRegressor"]
 
@@ -334,18 +334,7 @@ class LossRegressor(RegressorMixin, NetEstimator):  # type: ignore[misc]
         return outputs(**{n: values[n] for n in inspect.signature(outputs).parameters})
 
     def _network(self, rows: Rows, output: Output, scaler: Any, seed: int) -> Network:
-        return build_network(
-            self.module,
-            role=output[0],
-            n_outputs=output[1],
-            facts={"n_features": rows.X.shape[1], "n_classes": 0, "random_state": seed % 2**31},
-            example=self._example(rows),
-            scaler=scaler,
-            hidden=self.hidden_layer_sizes,
-            activation=self.activation,
-            dropout=self.dropout,
-            head=self.head if callable(self.head) else None,
-        )
+        return self._built(rows, output, scaler, seed)
 
     def _fit_facts(self, rows: Rows, network: Network, x_scale: np.ndarray | None, seed: int) -> dict[str, Any]:
         assert rows.y is not None
