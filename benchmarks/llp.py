@@ -41,7 +41,7 @@ from sklearnloss import (
     bag_kl_scorer,
     bag_targets,
 )
-from sklearnloss.estimators._bags import mean_by_bag
+from sklearnloss.bags.targets import mean_by_bag
 
 SIZES = (16, 64, 256)
 TRAINING = {

@@ -26,6 +26,7 @@ __all__ = [
     "PositiveInt",
     "Probability",
     "Search",
+    "Seed",
     "Signed",
     "constraint_of",
 ]
@@ -97,6 +98,11 @@ def _are_levels(value: Any) -> bool:
     return inside and all(a < b for a, b in pairwise(value))
 
 
+def _is_seed(value: Any) -> bool:
+    return value is None or isinstance(value, Integral) or hasattr(value, "random_sample")
+
+
+Seed = Annotated[Any, Constraint(_is_seed, "an int, a RandomState or None", choices=(None, 0))]
 Levels = Annotated[Any, Constraint(_are_levels, "a rising sequence of levels in (0, 1)", choices=((0.25, 0.5, 0.75),))]
 
 

@@ -18,7 +18,7 @@ LAYERS = {
     "losses": 3, "reductions": 3, "samplers": 3, "miners": 3, "distances": 3, "mixups": 3, "views": 3, "strategies": 3,
     "selection": 3, "metrics": 3, "optimizers": 3,
     "spec": 2, "registry": 2, "plugins": 2, "hookspecs": 2,
-    "component": 1, "functional": 1,
+    "component": 1, "functional": 1, "scorers": 1,
     "exceptions": 0, "constraints": 0, "facts": 0, "typing": 0, "files": 0, "figures": 0,
 }  # fmt: skip
 

@@ -10,13 +10,13 @@ from sklearn.cluster import KMeans
 from sklearn.preprocessing import StandardScaler
 from sklearn.utils import check_array
 
-from sklearnloss.bags._generators import generator_of
+from sklearnloss.bags.targets import check_proportions, read_bags
 from sklearnloss.exceptions import DataError, ParameterError
+from sklearnloss.training.seeds import generator_of
 
 __all__ = ["make_bags", "onto_simplex", "privatize"]
 
 KINDS = ("random", "feature", "cluster", "label_dependent")
-SUM = 1e-3  # how far proportions may be from a sum of one
 
 
 def make_bags(
@@ -256,11 +256,13 @@ def privatize(proportions: Any, epsilon: float, *, sizes: Any, random_state: Any
         return dict(zip(ids, noisy, strict=True)), dict(zip(ids, spread.tolist(), strict=True))
     if not isinstance(epsilon, Real) or not 0 < epsilon < np.inf:
         raise ParameterError(f"epsilon must be a float in (0, inf), got {epsilon!r}")
-    known, counts = _checked(proportions), np.asarray(sizes, dtype=np.float64)
+    known, counts = np.asarray(proportions, dtype=np.float64), np.asarray(sizes, dtype=np.float64)
+    if known.ndim not in (1, 2) or not len(known) or (known.ndim == 2 and known.shape[1] < 2):
+        raise DataError(f"proportions must have shape (b, k), or (b,) for the positive class, got {known.shape}")
     if counts.shape != (len(known),) or not ((counts >= 1) & np.isfinite(counts)).all():
         raise DataError(f"sizes must have shape ({len(known)},), the rows of each bag, at least one")
     rng = generator_of(random_state)
-    shares = known if known.ndim == 2 else np.stack([1 - known, known], axis=1)
+    shares = check_proportions(read_bags(known, np.arange(len(known))), whole=False).values
     if shares.shape[1] == 2:
         scale = 1 / (counts * epsilon)
         noise = rng.laplace(size=len(known))[:, None] * np.array([-1.0, 1.0])
@@ -269,18 +271,6 @@ def privatize(proportions: Any, epsilon: float, *, sizes: Any, random_state: Any
         noise = rng.laplace(size=shares.shape)
     noisy = onto_simplex(shares + scale[:, None] * noise)
     return noisy if known.ndim == 2 else noisy[:, 1], np.sqrt(2) * scale
-
-
-def _checked(proportions: ArrayLike) -> np.ndarray:
-    known = np.asarray(proportions, dtype=np.float64)
-    if known.ndim not in (1, 2) or not len(known) or (known.ndim == 2 and known.shape[1] < 2):
-        raise DataError(f"proportions must have shape (b, k), or (b,) for the positive class, got {known.shape}")
-    off = np.zeros(len(known)) if known.ndim == 1 else np.abs(known.sum(axis=1) - 1)
-    inside = ((known >= 0) & (known <= 1)).reshape(len(known), -1).all(axis=1) & (off <= SUM)
-    if not inside.all():
-        bag = int((~inside).argmax())
-        raise DataError(f"proportions of bag number {bag} are not in [0, 1] with a sum of one: {known[bag].tolist()}")
-    return known
 
 
 def onto_simplex(values: np.ndarray) -> np.ndarray:

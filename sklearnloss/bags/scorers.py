@@ -1,16 +1,15 @@
 """Scores of predictions by what is known of bags: for ``scoring=`` where no row has a label."""
 
-import copy
 from collections.abc import Callable
-from typing import Any, NamedTuple, Self
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import ArrayLike
-from sklearn.utils.metadata_routing import MetadataRequest
 from sklearn.utils.validation import _check_sample_weight
 
-from sklearnloss.bags.targets import is_bag_targets, read_bags
-from sklearnloss.exceptions import DataError, FactError, ParameterError, TaskError
+from sklearnloss.bags.targets import is_bag_targets, read_bags, sum_by_bag
+from sklearnloss.exceptions import DataError, ParameterError, TaskError
+from sklearnloss.scorers import WeightedScorer
 
 __all__ = [
     "SCORES",
@@ -57,9 +56,7 @@ class Judged(NamedTuple):
 
     def total(self, values: np.ndarray) -> np.ndarray:
         """Return the weighted sum over each bag, (b, ...)."""
-        sums = np.zeros((len(self.known), *values.shape[1:]))
-        np.add.at(sums, self.code, (self.weight * values.T).T)
-        return sums
+        return sum_by_bag((self.weight * values.T).T, self.code, len(self.known))
 
 
 def l1(bags: Judged) -> float:
@@ -121,7 +118,7 @@ SCORES: dict[str, tuple[Callable[[Judged], float], str]] = {  # and what rows ar
 }
 
 
-class BagScorer:
+class BagScorer(WeightedScorer):
     r"""Scores a fitted estimator of rows by what is known of bags; greater is better.
 
     For ``scoring=`` wherever scikit-learn takes one, with y made by `bag_targets`: choosing a model needs no label of a
@@ -192,8 +189,6 @@ class BagScorer:
     -0.5
     """
 
-    _request: bool | None = None  # of sample_weight, under metadata routing
-
     def __init__(self, name: str) -> None:
         if name not in SCORES:
             raise ParameterError(f"name must be one of {', '.join(SCORES)}; got {name!r}")
@@ -227,8 +222,7 @@ class BagScorer:
         DataError
             If y does not carry its bags, or does not fit the predictions.
         """
-        if facts:
-            raise FactError(f"{self.name} takes sample_weight and nothing else, got {', '.join(facts)}")
+        self._refuse(facts)
         if not is_bag_targets(y):
             raise DataError(
                 f"{self.name} judges what is known of bags, and y does not say which row is of which; make it with "
@@ -254,28 +248,6 @@ class BagScorer:
                 f"{rows.shape[1]}"
             )
         return judge(Judged(known, rows[kept], table.code, weight[kept]))
-
-    def set_score_request(self, *, sample_weight: bool | None = None) -> Self:
-        """Return a copy that wants weights, or lets them pass by, under metadata routing.
-
-        Parameters
-        ----------
-        sample_weight : {True, False, None}, default=None
-            True: weights given to a search are used. False: they are for others. None: they are an error.
-        """
-        scorer = copy.copy(self)
-        scorer._request = sample_weight
-        return scorer
-
-    def get_metadata_routing(self) -> MetadataRequest:
-        """Return what scikit-learn asks of a scorer under metadata routing."""
-        request = MetadataRequest(owner=self)
-        request.score.add_request(param="sample_weight", alias=self._request)
-        return request
-
-    def _accept_sample_weight(self) -> bool:
-        """Tell searches without routing that weights are used."""
-        return True
 
     def __eq__(self, other: object) -> bool:
         return isinstance(other, BagScorer) and self.name == other.name

@@ -9,9 +9,9 @@ from numpy.typing import ArrayLike
 from sklearn.model_selection import BaseCrossValidator, BaseShuffleSplit
 from sklearn.utils import indexable
 
-from sklearnloss.bags._generators import generator_of
-from sklearnloss.bags.targets import check_bags, is_bag_targets
+from sklearnloss.bags.targets import check_bags, is_bag_targets, mean_by_bag
 from sklearnloss.exceptions import DataError, ParameterError
+from sklearnloss.training.seeds import generator_of
 
 __all__ = ["BagKFold", "BagShuffleSplit", "StratifiedBagKFold"]
 
@@ -233,7 +233,7 @@ class StratifiedBagKFold(_BagFolds):
     def _vectors(self, y: Any, code: np.ndarray, sizes: np.ndarray) -> np.ndarray:
         share = sizes / sizes.sum()
         known = self._known(y, len(code))
-        means = np.stack([np.bincount(code, weights=column) for column in known.T], axis=1) / sizes[:, None]
+        means = mean_by_bag(known, code, len(sizes), None)
         apart = means - share @ means
         spread = np.sqrt(share @ np.square(apart))
         apart /= np.where(spread > 0, spread, 1) * np.sqrt(means.shape[1])

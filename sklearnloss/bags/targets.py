@@ -9,7 +9,10 @@ from numpy.typing import ArrayLike
 
 from sklearnloss.exceptions import DataError
 
-__all__ = ["BagTable", "bag_targets", "check_proportions", "is_bag_targets", "read_bags", "rows_from_bags"]
+__all__ = [
+    "BagTable", "bag_targets", "check_bags", "check_proportions", "counted", "is_bag_targets", "mean_by_bag",
+    "own_bags", "read_bags", "rows_from_bags", "sum_by_bag",
+]  # fmt: skip
 
 SAME = 1e-6  # how far the values of one bag may differ from row to row
 SUM = 1e-3  # how far proportions may be from a sum of one
@@ -146,6 +149,44 @@ class BagTable:
     def sizes(self) -> np.ndarray:
         """Rows of each bag."""
         return np.bincount(self.code, minlength=len(self.ids))
+
+
+def sum_by_bag(values: np.ndarray, code: np.ndarray, n_bags: int) -> np.ndarray:
+    """Return the sum of the rows (n, ...) of each bag, (b, ...)."""
+    columns = [np.bincount(code, weights=column, minlength=n_bags) for column in values.reshape(len(values), -1).T]
+    return np.stack(columns, axis=1).reshape(n_bags, *values.shape[1:])
+
+
+def mean_by_bag(values: np.ndarray, code: np.ndarray, n_bags: int, sample_weight: np.ndarray | None) -> np.ndarray:
+    """Return the weighted mean of the rows of each bag, (b, ...); the plain one where they weigh nothing together."""
+    weight = np.ones(len(code)) if sample_weight is None else np.asarray(sample_weight, dtype=np.float64)
+    weight = np.where(sum_by_bag(weight, code, n_bags)[code] > 0, weight, 1.0)
+    shape = (-1, *(1,) * (values.ndim - 1))
+    return sum_by_bag(weight.reshape(shape) * values, code, n_bags) / sum_by_bag(weight, code, n_bags).reshape(shape)
+
+
+def own_bags(values: np.ndarray) -> BagTable:
+    """Return the table in which each row is its own bag, of values (n, ...)."""
+    rows = np.arange(len(values))
+    return BagTable(rows, values, rows)
+
+
+def counted(values: np.ndarray, bags: Any, sample_weight: Any = None) -> BagTable:
+    """Return the table of means of bags, from values of their rows.
+
+    Raises
+    ------
+    DataError
+        If ids and rows do not fit together.
+    """
+    ids = check_bags(bags)
+    if len(ids) != len(values):
+        raise DataError(f"bags must have an id for each of the {len(values)} rows, got {len(ids)}")
+    known, code = np.unique(ids, return_inverse=True)
+    weight = None if sample_weight is None else np.asarray(sample_weight, dtype=np.float64)
+    if weight is not None and weight.shape != ids.shape:
+        weight = None  # what is wrong with it is said when it is checked
+    return BagTable(known, mean_by_bag(values, code, len(known), weight), code)
 
 
 def read_bags(values: ArrayLike, bags: ArrayLike) -> BagTable:

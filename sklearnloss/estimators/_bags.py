@@ -9,14 +9,14 @@ import torch
 from sklearn.utils._param_validation import Interval, StrOptions
 from sklearn.utils.validation import _check_sample_weight
 
-from sklearnloss.bags.targets import BagTable, bag_targets, check_bags, is_bag_targets
+from sklearnloss.bags.targets import BagTable, bag_targets, check_bags, is_bag_targets, mean_by_bag
 from sklearnloss.component import Component
 from sklearnloss.estimators._base import NetEstimator, Rows
 from sklearnloss.exceptions import DataError, TaskError
 from sklearnloss.spec import Choice, Sampler, choose
 from sklearnloss.training.bags import BagBatches
 
-__all__ = ["BagEstimator", "counted", "mean_by_bag", "own_bags", "split_targets"]
+__all__ = ["BagEstimator", "split_targets"]
 
 BAG_FACTS = frozenset({"n_bags", "bag_index", "bag_weight"})  # beside bag itself
 
@@ -34,40 +34,6 @@ def split_targets(y: Any, bags: Any) -> tuple[Any, Any]:
     if bags is not None:
         raise DataError("y carries its bags already (it was made by bag_targets); leave bags= out")
     return y["p"], y["bag"]
-
-
-def mean_by_bag(values: np.ndarray, code: np.ndarray, n_bags: int, sample_weight: np.ndarray | None) -> np.ndarray:
-    """Return the weighted mean of the rows of each bag, (b, ...); the plain one where they weigh nothing together."""
-    weight = np.ones(len(code)) if sample_weight is None else np.asarray(sample_weight, dtype=np.float64)
-    weight = np.where(np.bincount(code, weights=weight, minlength=n_bags)[code] > 0, weight, 1.0)
-    total = np.bincount(code, weights=weight, minlength=n_bags)
-    flat = values.reshape(len(values), -1)
-    sums = np.stack([np.bincount(code, weights=weight * column, minlength=n_bags) for column in flat.T], axis=1)
-    return (sums / total[:, None]).reshape(n_bags, *values.shape[1:])
-
-
-def own_bags(values: np.ndarray) -> BagTable:
-    """Return the table in which each row is its own bag."""
-    rows = np.arange(len(values))
-    return BagTable(rows, values, rows)
-
-
-def counted(values: np.ndarray, bags: Any, sample_weight: Any = None) -> BagTable:
-    """Return the table of means of bags, from values of their rows.
-
-    Raises
-    ------
-    DataError
-        If ids and rows do not fit together.
-    """
-    ids = check_bags(bags)
-    if len(ids) != len(values):
-        raise DataError(f"bags must have an id for each of the {len(values)} rows, got {len(ids)}")
-    known, code = np.unique(ids, return_inverse=True)
-    weight = None if sample_weight is None else np.asarray(sample_weight, dtype=np.float64)
-    if weight is not None and weight.shape != ids.shape:
-        weight = None  # what is wrong with it is said when it is checked
-    return BagTable(known, mean_by_bag(values, code, len(known), weight), code)
 
 
 class BagEstimator(NetEstimator):

@@ -34,7 +34,7 @@ from sklearnloss.training.heads import head_kind
 from sklearnloss.training.mining import Mining
 from sklearnloss.training.net import LossNet
 from sklearnloss.training.schedules import SCHEDULES, schedule
-from sklearnloss.training.seeds import seeded
+from sklearnloss.training.seeds import generator_of, seeded
 from sklearnloss.training.sources import FileRows, Source
 
 try:
@@ -195,10 +195,7 @@ class NetEstimator(SpecParams, RowFacts, Saving, CallbackSupportMixin, BaseEstim
     def _seeds(self, *, reset: bool) -> np.random.Generator:
         """Return the generator that all seeds of a fit come from; it goes on over calls of partial_fit."""
         if reset or not hasattr(self, "_rng"):
-            state = self.random_state
-            if isinstance(state, np.random.RandomState):
-                state = state.randint(2**31)
-            self._rng = np.random.default_rng(state)
+            self._rng = generator_of(self.random_state)
         return self._rng
 
     def _progress(

@@ -9,8 +9,8 @@ import torch
 from numpy.typing import ArrayLike
 from sklearn.metrics import r2_score
 
-from sklearnloss.bags.targets import BagTable, check_bags, read_bags, rows_from_bags
-from sklearnloss.estimators._bags import BagEstimator, counted, own_bags, split_targets
+from sklearnloss.bags.targets import BagTable, check_bags, counted, own_bags, read_bags, rows_from_bags
+from sklearnloss.estimators._bags import BagEstimator, split_targets
 from sklearnloss.estimators._base import Output, Rows, with_callbacks
 from sklearnloss.estimators._numbers import as_numbers
 from sklearnloss.estimators.regressor import LossRegressor

@@ -13,7 +13,7 @@ from sklearn.utils.validation import validate_data
 
 from sklearnloss import constraints
 from sklearnloss.component import estimator
-from sklearnloss.constraints import Constraint
+from sklearnloss.constraints import Constraint, Seed
 from sklearnloss.estimators.classifier import LossClassifier
 from sklearnloss.exceptions import DataError, ParameterError
 
@@ -30,13 +30,8 @@ def _is_region(value: Any) -> bool:
     return value is None or callable(value) or hasattr(value, "predict_proba") or hasattr(value, "__len__")
 
 
-def _seeds(value: Any) -> bool:
-    return value is None or isinstance(value, Integral | np.random.RandomState)
-
-
 Classifier = Annotated[Any, Constraint(_predicts_probabilities, "a classifier with predict_proba, or None")]
 Region = Annotated[Any, Constraint(_is_region, "a function, a mask of shape (n,), a fitted classifier, or None")]
-Seed = Annotated[Any, Constraint(_seeds, "an int, a RandomState, or None")]
 Folds = Annotated[int, constraints.Interval(2, float("inf"), "left")]
 Share = Annotated[float, constraints.Interval(0, 1, "right")]
 

@@ -5,10 +5,10 @@ from typing import Any
 
 import numpy as np
 
-from sklearnloss.estimators._unweighted import UnweightedScorer
 from sklearnloss.exceptions import DataError, TaskError
 from sklearnloss.functional.neighbors import embed
 from sklearnloss.registry import components
+from sklearnloss.scorers import UnweightedScorer
 from sklearnloss.spec import Choice, Metric, as_spec
 
 __all__ = ["EmbeddingScorer", "embedding_scorer"]

@@ -10,11 +10,11 @@ from scipy.stats import t as student
 from sklearn.base import BaseEstimator, clone
 from sklearn.utils import check_random_state
 
-from sklearnloss.estimators._unweighted import UnweightedScorer
 from sklearnloss.estimators.prototype import PrototypeClassifier
 from sklearnloss.exceptions import DataError, ParameterError, TaskError
 from sklearnloss.figures import new_axes
 from sklearnloss.functional.neighbors import check_labels, embed, positive_int
+from sklearnloss.scorers import UnweightedScorer
 
 __all__ = ["FewShotEvaluator", "FewShotResult"]
 

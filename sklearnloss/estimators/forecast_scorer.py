@@ -1,17 +1,16 @@
 """Metrics of forecasts that say more than a point, as scikit-learn scorers."""
 
-import copy
 from collections.abc import Callable
-from typing import Any, Self
+from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike
-from sklearn.utils.metadata_routing import MetadataRequest
 
-from sklearnloss.exceptions import FactError, ParameterError, TaskError
+from sklearnloss.exceptions import ParameterError, TaskError
 from sklearnloss.functional.distributions import Distribution, Ensemble, Normal
 from sklearnloss.functional.forecasts import NINE, average, check_forecasts, check_levels, forecast
 from sklearnloss.registry import components
+from sklearnloss.scorers import WeightedScorer
 from sklearnloss.spec import Choice, Metric, as_spec
 
 __all__ = ["ForecastScorer", "forecast_scorer"]
@@ -26,7 +25,7 @@ METHODS = {  # what a metric judges, the name of its second argument, and what p
 ASKED = {"quantiles": "levels", "interval": "coverage"}  # what those are asked for
 
 
-class ForecastScorer:
+class ForecastScorer(WeightedScorer):
     """Scores a fitted regressor by a metric of its quantiles, intervals or distributions; greater is better.
 
     Made by `forecast_scorer`. It can be pickled, takes ``sample_weight``, and compares equal to one of the same metric
@@ -47,8 +46,6 @@ class ForecastScorer:
     sign : int
         1, or -1 where less of the metric is better.
     """
-
-    _request: bool | None = None  # of sample_weight, under metadata routing
 
     def __init__(self, metric: Metric, asked: Any = None) -> None:
         self.metric = metric
@@ -94,8 +91,7 @@ class ForecastScorer:
         DataError
             If the metric refuses the rows.
         """
-        if facts:
-            raise FactError(f"{self!r} takes sample_weight and nothing else, got {', '.join(facts)}")
+        self._refuse(facts)
         judged = self._judged(estimator, X)
         if isinstance(judged, Distribution):  # it scores itself, exactly
             _, values, weight = check_forecasts(y, judged.crps(np.asarray(y))[..., None], sample_weight, "crps")
@@ -119,28 +115,6 @@ class ForecastScorer:
             return found
         wanted = "normal distributions" if judged == "parameters" else "ensembles"
         raise TaskError(f"{self!r} judges {wanted}, not {type(found).__name__}; forecast_scorer('crps') judges any")
-
-    def set_score_request(self, *, sample_weight: bool | None = None) -> Self:
-        """Return a copy that wants weights, or lets them pass by, under metadata routing.
-
-        Parameters
-        ----------
-        sample_weight : {True, False, None}, default=None
-            True: weights given to a search are used. False: they are for others. None: they are an error.
-        """
-        scorer = copy.copy(self)
-        scorer._request = sample_weight
-        return scorer
-
-    def get_metadata_routing(self) -> MetadataRequest:
-        """Return what scikit-learn asks of a scorer under metadata routing."""
-        request = MetadataRequest(owner=self)
-        request.score.add_request(param="sample_weight", alias=self._request)
-        return request
-
-    def _accept_sample_weight(self) -> bool:
-        """Tell searches without routing that weights are used."""
-        return True
 
     def __eq__(self, other: object) -> bool:
         return isinstance(other, ForecastScorer) and (self.metric, self.asked) == (other.metric, other.asked)

@@ -11,8 +11,16 @@ from sklearn.base import ClassifierMixin
 from sklearn.utils import Tags
 from sklearn.utils.multiclass import type_of_target
 
-from sklearnloss.bags.targets import BagTable, check_bags, check_proportions, read_bags, rows_from_bags
-from sklearnloss.estimators._bags import BagEstimator, counted, own_bags, split_targets
+from sklearnloss.bags.targets import (
+    BagTable,
+    check_bags,
+    check_proportions,
+    counted,
+    own_bags,
+    read_bags,
+    rows_from_bags,
+)
+from sklearnloss.estimators._bags import BagEstimator, split_targets
 from sklearnloss.estimators._base import Output, Rows, common_role, with_callbacks
 from sklearnloss.estimators._decoding import ClassDecoder
 from sklearnloss.estimators._targets import ClassTargets

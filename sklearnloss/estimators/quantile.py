@@ -1,16 +1,13 @@
 """One quantile forecast from several: weights learnt on predictions out of fold, without crossing, with coverage."""
 
-from collections.abc import Callable
 from dataclasses import dataclass
 from numbers import Integral
 from typing import Annotated, Any, Literal, Self
 
 import numpy as np
 import torch
-from joblib import Parallel, delayed
 from numpy.typing import ArrayLike
-from sklearn.base import RegressorMixin, clone
-from sklearn.model_selection import KFold, check_cv
+from sklearn.base import RegressorMixin
 from sklearn.utils import Bunch, Tags, _safe_indexing, check_array, check_random_state, column_or_1d, get_tags
 from sklearn.utils.metaestimators import _BaseComposition
 from sklearn.utils.validation import (
@@ -22,12 +19,13 @@ from sklearn.utils.validation import (
 )
 
 from sklearnloss.component import estimator
-from sklearnloss.constraints import Constraint, Interval, Levels
-from sklearnloss.estimators._quantile_bases import QuantileModel, as_quantile_model, default_models
+from sklearnloss.constraints import Constraint, Interval, Levels, Seed
+from sklearnloss.estimators._quantile_bases import default_models
+from sklearnloss.estimators._quantile_folds import fit_out_of_fold, folds_of, hold_out, predicted, with_seeds
 from sklearnloss.estimators._quantile_weights import Granularity, Mixer, Objective, learn
 from sklearnloss.exceptions import DataError, ParameterError
 from sklearnloss.figures import new_axes
-from sklearnloss.functional.conformal import cqr_shifts, needed_rows, one_sided_shifts, shifted
+from sklearnloss.functional.conformal import cqr_shifts, one_sided_shifts, shifted
 from sklearnloss.functional.distributions import Quantiles
 from sklearnloss.functional.forecasts import average, pinball_values
 from sklearnloss.functional.noncrossing import uncrossed
@@ -53,13 +51,8 @@ def _are_folds(value: Any) -> bool:
     return hasattr(value, "split") or (hasattr(value, "__iter__") and not isinstance(value, str))
 
 
-def _is_seed(value: Any) -> bool:
-    return value is None or isinstance(value, Integral | np.random.RandomState)
-
-
 Models = Annotated[Any, Constraint(_are_models, "a list of at least one (name, estimator), or None", choices=(None,))]
 Folds = Annotated[Any, Constraint(_are_folds, "an int in [2, inf), a splitter or an iterable of folds", choices=(3, 5))]
-Seed = Annotated[Any, Constraint(_is_seed, "an int, a RandomState or None", choices=(None, 0))]
 
 
 @estimator("quantile_aggregator")
@@ -228,16 +221,14 @@ class QuantileAggregator(RegressorMixin, _BaseComposition):  # type: ignore[misc
             )
         return levels
 
-    def _chosen(
-        self, levels: np.ndarray, n: int, rng: np.random.RandomState
-    ) -> list[tuple[str, Callable[[], QuantileModel]]]:
-        """Return what makes each base model, by name."""
+    def _chosen(self, levels: np.ndarray, n: int, rng: np.random.RandomState) -> list[tuple[str, Any]]:
+        """Return the base models by name, each with a seed."""
         given = default_models(levels, n) if self.estimators is None else self.estimators
         self._validate_names([name for name, _ in given])
         kept = [(name, model) for name, model in given if not isinstance(model, str) or model != "drop"]
         if not kept:
             raise ParameterError("QuantileAggregator: all estimators are dropped; keep at least one")
-        return [(name, _Maker(_seeded(model, rng), levels, name)) for name, model in kept]
+        return [(name, with_seeds(model, rng)) for name, model in kept]
 
     # -- fit ----------------------------------------------------------------------------------------------------------
 
@@ -271,14 +262,15 @@ class QuantileAggregator(RegressorMixin, _BaseComposition):  # type: ignore[misc
         levels = self._check()
         rng = check_random_state(self.random_state)
         X, outcomes = self._checked_rows(X, y)
-        makers = self._chosen(levels, len(outcomes), rng)
-        models = [make() for _, make in makers]
+        given = self._chosen(levels, len(outcomes), rng)
         weight = _weights(sample_weight, X)
         groups = self._groups(group, len(outcomes))
         learnt, held = self._parts(levels, groups, weight, rng)
-        folds = self._folds(outcomes, learnt, rng)
-        predictions = self._out_of_fold(makers, models, X, outcomes, weight, learnt, folds, levels)
-        self.names_ = [name for name, _ in makers]
+        folds = folds_of(self.cv, outcomes, learnt, rng)
+        self.estimators_, predictions = fit_out_of_fold(
+            given, X, outcomes, weight, learnt, folds, levels, n_jobs=self.n_jobs
+        )
+        self.names_ = [name for name, _ in given]
         self.named_estimators_ = Bunch(**dict(zip(self.names_, self.estimators_, strict=True)))
         if len(held):
             predictions[held] = self._of_bases(_safe_indexing(X, held), levels)
@@ -368,72 +360,8 @@ class QuantileAggregator(RegressorMixin, _BaseComposition):  # type: ignore[misc
     def _parts(
         self, levels: np.ndarray, groups: np.ndarray, weight: np.ndarray | None, rng: np.random.RandomState
     ) -> tuple[np.ndarray, np.ndarray]:
-        """Return the rows to learn from and those held out; of each group the same share."""
-        rows = np.arange(len(groups))
-        if self.conformal is None:
-            return rows, rows[:0]
-        usable = rows if weight is None else rows[weight > 0]
-        miss = float(np.minimum(levels, 1 - levels).min()) * (2 if self.conformal == "cqr" else 1)
-        needed = needed_rows(min(miss, 0.5))
-        held = []
-        for name in np.unique(groups):
-            own = rng.permutation(usable[groups[usable] == name])
-            n = int(np.ceil(self.calibration_size * len(own)))
-            if n < needed:
-                raise DataError(
-                    f"QuantileAggregator: conformal={self.conformal!r} with levels from {levels[0]:g} to "
-                    f"{levels[-1]:g} needs at least {needed} calibration rows, got {n} of {name!s}; give more rows, a "
-                    "larger calibration_size, or levels nearer to 0.5"
-                )
-            held.append(own[:n])
-        out = np.sort(np.concatenate(held))
-        return np.setdiff1d(rows, out), out
-
-    def _folds(
-        self, y: np.ndarray, learnt: np.ndarray, rng: np.random.RandomState
-    ) -> list[tuple[np.ndarray, np.ndarray]]:
-        """Return rows of training and test, of those to learn from."""
-        if isinstance(self.cv, Integral) and len(learnt) < int(self.cv):
-            raise DataError(
-                f"QuantileAggregator: cv={self.cv} needs at least {self.cv} rows to learn from, got "
-                f"n_samples={len(learnt)}; give more rows, or a smaller cv"
-            )
-        splitter = (
-            KFold(self.cv, shuffle=True, random_state=rng.randint(2**31))
-            if isinstance(self.cv, Integral)
-            else check_cv(self.cv, y, classifier=False)
-        )
-        folds = list(splitter.split(np.empty((len(learnt), 1)), y[learnt]))
-        largest = max(int(np.max(rows, initial=0)) for fold in folds for rows in fold)
-        if largest >= len(learnt):
-            raise ParameterError(
-                f"QuantileAggregator: cv has the row {largest}, but there are {len(learnt)} to learn from; with "
-                "conformal calibration rows are held out: give an int or a splitter"
-            )
-        return [(learnt[a], learnt[b]) for a, b in folds]
-
-    def _out_of_fold(
-        self,
-        makers: list[tuple[str, Callable[[], QuantileModel]]],
-        models: list[QuantileModel],
-        X: Any,
-        y: np.ndarray,
-        weight: np.ndarray | None,
-        learnt: np.ndarray,
-        folds: list[tuple[np.ndarray, np.ndarray]],
-        levels: np.ndarray,
-    ) -> np.ndarray:
-        """Fit each base model on each fold and on all rows; return predictions out of fold, (n, m, w)."""
-        jobs = [(i, make(), train, test) for i, (_, make) in enumerate(makers) for train, test in folds]
-        jobs += [(i, model, learnt, learnt[:0]) for i, model in enumerate(models)]
-        results = Parallel(n_jobs=self.n_jobs)(
-            delayed(_fit_base)(makers[i][0], model, X, y, weight, train, test, levels) for i, model, train, test in jobs
-        )
-        predictions = np.full((len(y), len(makers), len(levels)), np.nan)
-        for (i, _, _, test), (_, values) in zip(jobs, results, strict=True):
-            predictions[test, i] = values
-        self.estimators_ = [model for model, _ in results[-len(makers) :]]
-        return predictions
+        """Return the rows to learn from and those held out."""
+        return hold_out(groups, weight, rng, conformal=self.conformal, share=self.calibration_size, levels=levels)
 
     def _aggregate(self, levels: np.ndarray, predictions: np.ndarray, rows: "_Rows", seed: int) -> Self:
         """Learn weights from predictions out of fold, then shifts from the rows held out."""
@@ -508,7 +436,7 @@ class QuantileAggregator(RegressorMixin, _BaseComposition):  # type: ignore[misc
     def _of_bases(self, X: Any, levels: np.ndarray) -> np.ndarray:
         """Return what the base models predict, (n, m, w)."""
         named = zip(self.names_, self.estimators_, strict=True)
-        return np.stack([_predicted(name, model, X, levels) for name, model in named], axis=1)
+        return np.stack([predicted(name, model, X, levels) for name, model in named], axis=1)
 
     def _combined(self, predictions: np.ndarray, X: np.ndarray | None) -> np.ndarray:
         """Return quantiles (n, w), not calibrated."""
@@ -754,18 +682,6 @@ class _Rows:
     held: np.ndarray  # row numbers
 
 
-class _Maker:
-    """Makes a base model, each time a new one; it can be sent to another process."""
-
-    def __init__(self, estimator: Any, levels: np.ndarray, name: str) -> None:
-        self.estimator = estimator
-        self.levels = levels
-        self.name = name
-
-    def __call__(self) -> QuantileModel:
-        return as_quantile_model(self.estimator, self.levels, self.name)
-
-
 def _weights(sample_weight: ArrayLike | None, X: Any) -> np.ndarray | None:
     if sample_weight is None:
         return None
@@ -773,46 +689,3 @@ def _weights(sample_weight: ArrayLike | None, X: Any) -> np.ndarray | None:
         raise DataError("QuantileAggregator: sample_weight is zero everywhere; at least one row must count")
     weight: np.ndarray = _check_sample_weight(sample_weight, X, dtype=np.float64, ensure_non_negative=True)
     return weight
-
-
-def _seeded(model: Any, rng: np.random.RandomState) -> Any:
-    """Return a clone in which every ``random_state`` that is None has a seed."""
-    if not hasattr(model, "get_params"):
-        return model
-    model = clone(model)
-    free = [
-        key
-        for key, value in sorted(model.get_params(deep=True).items())
-        if (key == "random_state" or key.endswith("__random_state")) and value is None
-    ]
-    return model.set_params(**{key: rng.randint(2**31) for key in free})
-
-
-def _fit_base(
-    name: str,
-    model: QuantileModel,
-    X: Any,
-    y: np.ndarray,
-    weight: np.ndarray | None,
-    train: np.ndarray,
-    test: np.ndarray,
-    levels: np.ndarray,
-) -> tuple[QuantileModel, np.ndarray]:
-    """Fit a base model on some rows and return it with its predictions of others."""
-    if weight is not None:
-        train = train[weight[train] > 0]  # also for models that take no weights
-    model.fit(_safe_indexing(X, train), y[train], None if weight is None else weight[train])
-    if not len(test):
-        return model, np.empty((0, len(levels)))
-    return model, _predicted(name, model, _safe_indexing(X, test), levels)
-
-
-def _predicted(name: str, model: QuantileModel, X: Any, levels: np.ndarray) -> np.ndarray:
-    values = np.asarray(model.predict_quantiles(X, levels), dtype=np.float64)
-    if values.ndim != 2 or values.shape[1] != len(levels):
-        raise DataError(
-            f"QuantileAggregator: the base model {name!r} must predict (n, {len(levels)}) quantiles, got {values.shape}"
-        )
-    if not np.isfinite(values).all():
-        raise DataError(f"QuantileAggregator: the base model {name!r} predicts NaN or infinite quantiles")
-    return values

@@ -17,7 +17,7 @@ from sklearn.utils._param_validation import HasMethods, Interval
 from sklearn.utils.validation import _check_feature_names_in, check_is_fitted, validate_data
 
 from sklearnloss.component import estimator
-from sklearnloss.constraints import Constraint, NonNegativeInt
+from sklearnloss.constraints import Constraint, NonNegativeInt, Seed
 from sklearnloss.exceptions import ParameterError
 
 __all__ = ["ThresholdFeatures"]
@@ -33,13 +33,8 @@ def _splits(value: Any) -> bool:
     return hasattr(value, "split") or isinstance(value, Iterable)
 
 
-def _seeds(value: Any) -> bool:
-    return value is None or isinstance(value, Integral | np.random.RandomState)
-
-
 Classifier = Annotated[Any, Constraint(_predicts_probabilities, "a classifier with predict_proba, or None")]
 Folds = Annotated[Any, Constraint(_splits, "an int in [2, inf), a splitter or an iterable of folds")]
-Seed = Annotated[Any, Constraint(_seeds, "an int, a RandomState, or None")]
 
 
 @estimator("threshold_features")

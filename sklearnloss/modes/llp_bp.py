@@ -1,7 +1,7 @@
 """Pseudo-labels of rows by belief propagation, from proportions of bags and from neighbours."""
 
 from collections.abc import Callable
-from typing import Annotated, Any, Literal
+from typing import Annotated, Literal
 
 import numpy as np
 import torch
@@ -154,7 +154,8 @@ class LLPBeliefPropagation:
             for parameter in net.parameters_:
                 parameter.grad = None
             whole = torch.stack([*closure.terms().values()]).sum()
-            rows = nn.functional.cross_entropy(net.outputs(bags)[0], labels, reduction="none")
+            assert closure.output is not None
+            rows = nn.functional.cross_entropy(closure.output, labels, reduction="none")
             loss = (weights * rows).mean() + self.proportion_weight * whole
             loss.backward()  # type: ignore[no-untyped-call]
             if net.max_grad_norm is not None:
@@ -164,13 +165,6 @@ class LLPBeliefPropagation:
             return float(loss.detach())
 
         optimizer.step(both)
-
-    def state_dict(self) -> dict[str, Any]:
-        """Return nothing: what it finds is of use while it trains."""
-        return {}
-
-    def load_state_dict(self, state: dict[str, Any]) -> None:
-        """Take nothing."""
 
     def _outputs(self, net: LossNet) -> tuple[np.ndarray, np.ndarray]:
         """Return what the last hidden layer and the head make of all rows."""

@@ -1,27 +1,18 @@
 """Batches of whole bags."""
 
 from collections.abc import Iterator
-from numbers import Integral
-from typing import Annotated, Any
 
 import numpy as np
 
 from sklearnloss.component import sampler
-from sklearnloss.constraints import Constraint
+from sklearnloss.constraints import PositiveInt
 
 __all__ = ["whole_bags"]
 
 
-def _is_limit(value: Any) -> bool:
-    return value is None or (isinstance(value, Integral) and not isinstance(value, bool) and int(value) >= 1)
-
-
-Limit = Annotated[int | None, Constraint(_is_limit, "an int in [1, inf), or None", choices=(None, 2))]
-
-
 @sampler("whole_bags")
 def whole_bags(
-    bag: np.ndarray, *, batch_size: int, rng: np.random.Generator, max_bag_rows: Limit = None
+    bag: np.ndarray, *, batch_size: int, rng: np.random.Generator, max_bag_rows: PositiveInt | None = None
 ) -> Iterator[np.ndarray]:
     """Fill each batch with whole bags, in random order, up to its size.
 

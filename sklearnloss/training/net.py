@@ -48,6 +48,7 @@ class Closure:
         self.net, self.batch = net, batch
         self.first: Tensor | None = None
         self.parts: dict[str, Tensor] = {}
+        self.output: Tensor | None = None  # of the head, at the last pass that `terms` made
 
     def __call__(self) -> Tensor:
         """Clear the gradients, go forward and backward, clip, and return the loss."""
@@ -72,8 +73,8 @@ class Closure:
         """Go forward and return the terms apart, each with its ``coef``, for a mode that combines gradients itself."""
         net = self.net
         with self._state_moves_once():
-            output, facts = net.outputs(self.batch)
-            parts = net.criterion_.split(output, facts)
+            self.output, facts = net.outputs(self.batch)
+            parts = net.criterion_.split(self.output, facts)
         coefs = {term.name: term.coef for term in net.criterion_.terms}
         scaled = {name: coefs[name] * value for name, value in parts.items()}
         if self.first is None:

@@ -1,11 +1,26 @@
-"""Seeding torch's global generators for a while."""
+"""Seeds: numpy's generators from what scikit-learn calls ``random_state``, and torch's global ones for a while."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from typing import Any
 
+import numpy as np
 import torch
 
-__all__ = ["seeded"]
+__all__ = ["generator_of", "seeded"]
+
+
+def generator_of(random_state: Any) -> np.random.Generator:
+    """Return a generator; global ones are left as they were.
+
+    Parameters
+    ----------
+    random_state : int, RandomState, Generator or None
+        A seed, or a source of one, which moves on by a step. None is another seed each time.
+    """
+    if isinstance(random_state, np.random.RandomState):
+        random_state = random_state.randint(2**31)
+    return np.random.default_rng(random_state)
 
 
 @contextmanager

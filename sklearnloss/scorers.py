@@ -1,4 +1,4 @@
-"""What scorers share that judge rows against each other: they refuse weights of rows instead of ignoring them."""
+"""What scorers share: those that use weights of rows, and those that refuse them instead of ignoring them."""
 
 import copy
 from typing import Any, Self
@@ -7,7 +7,7 @@ from sklearn.utils.metadata_routing import MetadataRequest
 
 from sklearnloss.exceptions import FactError
 
-__all__ = ["UnweightedScorer"]
+__all__ = ["UnweightedScorer", "WeightedScorer"]
 
 
 class UnweightedScorer:
@@ -57,3 +57,39 @@ class UnweightedScorer:
                 f"{self!r} takes no {', '.join(facts)}: it judges rows against each other, each the same; "
                 "leave out, or repeat, rows instead"
             )
+
+
+class WeightedScorer:
+    """A scorer ``scorer(estimator, X, y, sample_weight=None)`` that uses weights of rows.
+
+    Under metadata routing it wants them if ``set_score_request(sample_weight=True)`` says so.
+    """
+
+    _request: bool | None = None  # of sample_weight, under metadata routing
+
+    def set_score_request(self, *, sample_weight: bool | None = None) -> Self:
+        """Return a copy that wants weights, or lets them pass by, under metadata routing.
+
+        Parameters
+        ----------
+        sample_weight : {True, False, None}, default=None
+            True: weights given to a search are used. False: they are for others. None: they are an error.
+        """
+        scorer = copy.copy(self)
+        scorer._request = sample_weight
+        return scorer
+
+    def get_metadata_routing(self) -> MetadataRequest:
+        """Return what scikit-learn asks of a scorer under metadata routing."""
+        request = MetadataRequest(owner=self)
+        request.score.add_request(param="sample_weight", alias=self._request)
+        return request
+
+    def _accept_sample_weight(self) -> bool:
+        """Tell searches without routing that weights are used."""
+        return True
+
+    def _refuse(self, facts: dict[str, Any]) -> None:
+        """Refuse whatever else is handed on."""
+        if facts:
+            raise FactError(f"{self!r} takes sample_weight and nothing else, got {', '.join(facts)}")
