@@ -1,6 +1,7 @@
 """Each check of the conformance suite catches a component that is wrong in its way, and passes one that is right."""
 
 import functools
+import sys
 from typing import Literal
 
 import numpy as np
@@ -16,7 +17,7 @@ from sklearnloss.functional.bags import BagParts
 from sklearnloss.functional.distributions import Normal
 from sklearnloss.functional.pairs import Extra, Window
 from sklearnloss.registry import lookup
-from sklearnloss.testing import CHECKS, check_component, checks_for
+from sklearnloss.testing import CHECKS, check_component, checks_for, parametrize_components
 
 cross = functools.partial(nn.functional.cross_entropy, reduction="none")
 
@@ -852,3 +853,9 @@ def test_every_loss_has_the_checks_of_its_shape():
     names = {c.name for c in checks_for(lookup("loss", "ldr"))}
     assert {"rows_are_independent", "maps_over_stacked_inputs", "gradient_is_that_of_the_value"} <= names
     assert all(isinstance(c, Component) for c in WRONG.values() if c is not None)
+
+
+def test_a_test_of_components_without_pytest_says_what_to_install(monkeypatch):
+    monkeypatch.setitem(sys.modules, "pytest", None)
+    with pytest.raises(ImportError, match="parametrize_components makes tests for pytest: pip install pytest"):
+        parametrize_components(plugin="core", kind="reduction")

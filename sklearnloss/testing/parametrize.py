@@ -46,6 +46,11 @@ def parametrize_components(plugin: str | None = None, kind: str | None = None) -
     callable
         A decorator of a test function ``(component, check)``.
 
+    Raises
+    ------
+    ImportError
+        If pytest is not installed.
+
     Examples
     --------
     The whole conformance test of a plugin:
@@ -54,7 +59,10 @@ def parametrize_components(plugin: str | None = None, kind: str | None = None) -
     ... def test_conforms(component, check):
     ...     check(component)
     """
-    import pytest
+    try:
+        import pytest
+    except ImportError as error:
+        raise ImportError("parametrize_components makes tests for pytest: pip install pytest") from error
 
     pairs: list[tuple[Component, Check]] = [(c, k) for c in components_to_check(plugin, kind) for k in checks_for(c)]
     names = [f"{c.kind}:{c.full_name}-{k.name}" for c, k in pairs]
