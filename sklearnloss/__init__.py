@@ -4,6 +4,7 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from sklearnloss.active.learner import ActiveLearner
     from sklearnloss.bags.making import make_bags, privatize
     from sklearnloss.bags.scorers import BagScorer, bag_interval_scorer, bag_kl_scorer, bag_l1_scorer, bag_mse_scorer
     from sklearnloss.bags.splitters import BagKFold, BagShuffleSplit, StratifiedBagKFold
@@ -78,6 +79,7 @@ if TYPE_CHECKING:
     )  # fmt: skip
 
 _WHERE = {
+    "sklearnloss.active.learner": "ActiveLearner",
     "sklearnloss.bags.making": "make_bags privatize",
     "sklearnloss.bags.scorers": "BagScorer bag_interval_scorer bag_kl_scorer bag_l1_scorer bag_mse_scorer",
     "sklearnloss.bags.splitters": "BagKFold BagShuffleSplit StratifiedBagKFold",
@@ -126,7 +128,7 @@ _MODULE_OF = {name: module for module, names in _WHERE.items() for name in names
 
 __version__ = "0.1.0"
 __all__ = [
-    "AggregateRegressor", "BagKFold", "BagScorer", "BagShuffleSplit", "Calibrator", "Callback", "ClassPriorEstimator",
+    "ActiveLearner", "AggregateRegressor", "BagKFold", "BagScorer", "BagShuffleSplit", "Calibrator", "Callback", "ClassPriorEstimator",
     "Component", "Diagnostic", "Distance", "EmbeddingMapDisplay", "EmbeddingScorer", "FanChartDisplay",
     "FewShotEvaluator", "FewShotResult", "ForecastScorer", "HMDS", "LLPClassifier", "LatentLabelShiftClassifier",
     "Loss", "LossClassifier", "LossRegressor", "Metric", "MetricEmbedder", "Miner", "Mixup", "Mode", "Optimizer",

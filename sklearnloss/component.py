@@ -298,9 +298,23 @@ def view(name: str, *, status: Status = "verified", aliases: Iterable[str] = ())
 
 
 def strategy(
-    name: str, *, unit: str = "row", status: Status = "verified", aliases: Iterable[str] = ()
+    name: str, *, unit: Literal["row", "pool", "batch"] = "row", status: Status = "verified", aliases: Iterable[str] = ()
 ) -> Callable[[T], T]:
-    """Declare a query strategy ``f(proba, ...) -> utilities``; with ``unit="batch"`` it returns indices in order."""
+    """Declare a query strategy ``f(proba, *, ...) -> utilities`` in numpy.
+
+    Parameters
+    ----------
+    name : str
+        The key that users type.
+    unit : {"row", "pool", "batch"}, default="row"
+        ``"row"``: utilities (n,), higher is asked first, each of which looks at its own row only, so that a large pool
+        comes in chunks. ``"pool"``: utilities (n,) that look at the whole pool. ``"batch"``: numbers of the ``n`` rows
+        to ask, in order; or these and the weights (n,) with which they are to be learned from.
+    status : {"verified", "known", "guess"}, default="verified"
+        How sure the formula is.
+    aliases : iterable of str, default=()
+        Further names.
+    """
     return _decorator("strategy", name, {"unit": unit, "status": status, "aliases": aliases})
 
 

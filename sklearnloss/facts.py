@@ -145,7 +145,11 @@ for _name, _about in {
     "X_labeled": "rows with labels",
     "y_labeled": "their labels",
     "embeddings": "embeddings of the pool",
-    "committee": "(m, n, k) probabilities of the committee's members",
+    "embeddings_labeled": "(m, d) embeddings of the rows with labels",
+    "proba": "(n, k) probabilities of the pool, or of each label",
+    "committee": "(m, n, k) probabilities of the committee's members, or (m, n) predictions of a regression",
+    "gradient_norms": "(n, k) norm of the loss's gradient by the last layer, if a row had each of the classes",
+    "losses_labeled": "(m,) loss of each row with a label, by a model that did not see it",
     "estimator": "the fitted estimator",
     "n": "how many rows are wanted",
 }.items():

@@ -569,6 +569,39 @@ class HidesItsState(Cooled):
         return self._softmax(X, self._hidden)
 
 
+# -- strategies -------------------------------------------------------------------------------------------------------
+
+
+def short_answer(proba):
+    return proba.max(axis=1)[:-1]
+
+
+def writing_strategy(proba):
+    proba -= proba.mean()
+    return proba.max(axis=1)
+
+
+def unseeded_strategy(X_pool, *, rng):
+    return np.random.default_rng().random(len(X_pool))
+
+
+def strategy_by_place(proba):
+    return proba.max(axis=1) + np.arange(len(proba))
+
+
+def relative_strategy(proba):
+    return proba.max(axis=1) / proba.max()
+
+
+def deaf_strategy(proba, *, power: Positive = 1.0):
+    return proba.max(axis=1)
+
+
+def wants_labels(X_pool, *, X_labeled, n):
+    assert len(X_labeled)
+    return np.arange(n)
+
+
 WRONG = {
     "declaration_holds_each_fact_once": declared("loss", unbounded),
     "spec_is_cloned_pickled_and_printed": declared("loss", local_function()),
@@ -626,6 +659,13 @@ WRONG = {
     "embedding_mixup_parameters_matter": declared("mixup", deaf_embedding_mixup),
     "embedding_mixup_ignores_the_names_of_classes": declared("mixup", mixup_by_name),
     "optimizer_descends": declared("optimizer", Climbs),
+    "strategy_gives_what_its_unit_promises": declared("strategy", short_answer, unit="row"),
+    "strategy_leaves_its_inputs": declared("strategy", writing_strategy, unit="row"),
+    "strategy_follows_its_generator": declared("strategy", unseeded_strategy, unit="row"),
+    "strategy_permutes_with_rows": declared("strategy", strategy_by_place, unit="row"),
+    "strategy_looks_at_single_rows": declared("strategy", relative_strategy, unit="row"),
+    "strategy_parameters_matter": declared("strategy", deaf_strategy, unit="row"),
+    "strategy_begins_without_labels": declared("strategy", wants_labels, unit="batch"),
     "calibrator_is_an_estimator": declared("calibrator", StartsWithState),
     "calibrator_gives_probabilities": declared("calibrator", SumsToLess),
     "calibrator_fits_its_rows": declared("calibrator", Sharpens),

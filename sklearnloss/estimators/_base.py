@@ -489,6 +489,12 @@ class NetEstimator(SpecParams, RowFacts, Saving, CallbackSupportMixin, BaseEstim
         check_is_fitted(self)
         return self.net_.map_output(as_rows(check_X(self, open_X(self, X))), finish)
 
+    def _features(self, X: Any) -> np.ndarray:
+        """Return what the head sees of rows, (n, h); of a complete module its output."""
+        check_is_fitted(self)
+        rows = as_rows(check_X(self, open_X(self, X)))
+        return self.net_.map_output(rows, lambda seen: seen.flatten(1).numpy(), features=True)
+
     def __sklearn_is_fitted__(self) -> bool:
         return hasattr(self, "net_") and self.net_.epoch_ > 0
 

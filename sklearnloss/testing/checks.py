@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 from sklearnloss.component import Component
 from sklearnloss.registry import lookup
-from sklearnloss.testing import calibrators, common, losses, mining, parts
+from sklearnloss.testing import calibrators, common, losses, mining, parts, strategies
 
 __all__ = ["CHECKS", "Check", "check_component", "checks_for"]
 
@@ -40,7 +40,7 @@ class Check:
 
 CHECKS: tuple[Check, ...] = tuple(
     Check(name, function, applies)
-    for module in (common, losses, parts, mining, calibrators)
+    for module in (common, losses, parts, mining, calibrators, strategies)
     for name, (function, applies) in module.CHECKS.items()
 )
 

@@ -168,6 +168,20 @@ class Term(nn.Module):
         values = self._blend(output, facts) if "lam" in facts else self._values(output, facts, facts.get("y"))
         return self._reduce(values, facts, output)
 
+    def per_row(self, output: Tensor, y: Tensor) -> Tensor:
+        """Return the values of rows that have these targets, of a loss that looks at nothing else (``facts`` is empty).
+
+        Parameters
+        ----------
+        output : Tensor
+            What the network gave, on the loss's own device.
+        y : Tensor of shape (n,)
+            Encoded targets.
+        """
+        values = self._values(output, {"features": output}, y)
+        values = values[0] if isinstance(values, tuple) else values
+        return values if values.ndim == 1 else values.mean(1)
+
     def _blend(self, output: Tensor, facts: Facts) -> Any:
         """Blend the values for the two labels of a mixed row; state moves at the first call only."""
         first = self._values(output, facts, facts["y"])

@@ -444,7 +444,7 @@ class LossNet(NeuralNet):  # type: ignore[misc]
 
     # -- prediction ---------------------------------------------------------------------------------------------------
 
-    def map_output(self, X: Any, finish: Callable[[Tensor], np.ndarray]) -> np.ndarray:
+    def map_output(self, X: Any, finish: Callable[[Tensor], np.ndarray], *, features: bool = False) -> np.ndarray:
         """Return what a function makes of the head's output, chunk by chunk, so that only the result is held whole.
 
         Parameters
@@ -453,9 +453,11 @@ class LossNet(NeuralNet):  # type: ignore[misc]
             Rows.
         finish : callable
             From the output of some rows, on the CPU, to an array with as many.
+        features : bool, default=False
+            Whether it gets what the head sees instead.
         """
         whole: np.ndarray | None = None
-        for rows, output in self._output_chunks(X):
+        for rows, output in self._output_chunks(X, features):
             part = finish(output)
             if whole is None:
                 whole = np.empty((X.shape[0], *part.shape[1:]), part.dtype)
@@ -471,11 +473,12 @@ class LossNet(NeuralNet):  # type: ignore[misc]
         with torch.no_grad(), self._autocast():
             return torch.cat([self.module_(part).float().cpu() for part in torch.split(X, 4096)])
 
-    def _output_chunks(self, X: Any) -> Iterator[tuple[slice, Tensor]]:
+    def _output_chunks(self, X: Any, features: bool) -> Iterator[tuple[slice, Tensor]]:
         dtype = self.dtype
         self._set_training(False)
         for rows, part in row_chunks(X):
             with torch.inference_mode(), self._autocast():
-                output = self.module_(as_tensor(part, dtype, self.device))
+                output = self.module_(as_tensor(part, dtype, self.device), with_features=features)
+                output = output[0] if features else output
                 output = (output.float() if self.autocast else output).cpu()
             yield rows, output

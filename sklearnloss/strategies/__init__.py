@@ -1,0 +1,1 @@
+"""Query strategies, one a file: which rows of a pool to ask first."""
