@@ -58,6 +58,9 @@ if TYPE_CHECKING:
     from sklearnloss.metrics.retrieval import RetrievalDisplay
     from sklearnloss.metrics.similarity import SimilarityDisplay
     from sklearnloss.metrics.verification import VerificationDisplay, verification_curve
+    from sklearnloss.noise.annotators import AnnotatorResult, aggregate_annotators
+    from sklearnloss.noise.cleaned import Cleaned
+    from sklearnloss.noise.detector import LabelNoiseDetector
     from sklearnloss.registry import components, register
     from sklearnloss.spec import (
         Calibrator,
@@ -118,6 +121,9 @@ _WHERE = {
     "sklearnloss.metrics.retrieval": "RetrievalDisplay",
     "sklearnloss.metrics.similarity": "SimilarityDisplay",
     "sklearnloss.metrics.verification": "VerificationDisplay verification_curve",
+    "sklearnloss.noise.annotators": "AnnotatorResult aggregate_annotators",
+    "sklearnloss.noise.cleaned": "Cleaned",
+    "sklearnloss.noise.detector": "LabelNoiseDetector",
     "sklearnloss.registry": "components register",
     "sklearnloss.spec": (
         "Calibrator Callback Diagnostic Distance Loss Metric Miner Mixup Mode Optimizer Reduction Sampler Selection "
@@ -128,17 +134,18 @@ _MODULE_OF = {name: module for module, names in _WHERE.items() for name in names
 
 __version__ = "0.1.0"
 __all__ = [
-    "ActiveLearner", "AggregateRegressor", "BagKFold", "BagScorer", "BagShuffleSplit", "Calibrator", "Callback", "ClassPriorEstimator",
-    "Component", "Diagnostic", "Distance", "EmbeddingMapDisplay", "EmbeddingScorer", "FanChartDisplay",
-    "FewShotEvaluator", "FewShotResult", "ForecastScorer", "HMDS", "LLPClassifier", "LatentLabelShiftClassifier",
-    "Loss", "LossClassifier", "LossRegressor", "Metric", "MetricEmbedder", "Miner", "Mixup", "Mode", "Optimizer",
-    "PITDisplay", "PrototypeClassifier", "QuantileAggregator", "QuantileReliabilityDisplay", "Ranking", "Reduction",
-    "ReliabilityDisplay", "RetrievalDisplay", "Sampler", "Selection", "SimilarityDisplay", "Strategy",
-    "StratifiedBagKFold", "Sum", "Table", "ThresholdFeatures", "VerificationDisplay", "View", "__version__",
-    "bag_interval_scorer", "bag_kl_scorer", "bag_l1_scorer", "bag_mse_scorer", "bag_targets", "calibrator", "callback",
-    "compare", "components", "diagnostic", "distance", "embedding_scorer", "estimator", "fact", "forecast_scorer",
-    "hookimpl", "load", "load_table", "loss", "make_bags", "make_preprocessor", "metric", "miner", "mixup", "mode",
-    "optimizer", "privatize", "rank", "reduction", "register", "rows_from_bags", "sampler", "selection", "strategy",
+    "ActiveLearner", "AggregateRegressor", "AnnotatorResult", "BagKFold", "BagScorer", "BagShuffleSplit", "Calibrator",
+    "Callback", "ClassPriorEstimator", "Cleaned", "Component", "Diagnostic", "Distance", "EmbeddingMapDisplay",
+    "EmbeddingScorer", "FanChartDisplay", "FewShotEvaluator", "FewShotResult", "ForecastScorer", "HMDS",
+    "LLPClassifier", "LabelNoiseDetector", "LatentLabelShiftClassifier", "Loss", "LossClassifier", "LossRegressor",
+    "Metric", "MetricEmbedder", "Miner", "Mixup", "Mode", "Optimizer", "PITDisplay", "PrototypeClassifier",
+    "QuantileAggregator", "QuantileReliabilityDisplay", "Ranking", "Reduction", "ReliabilityDisplay",
+    "RetrievalDisplay", "Sampler", "Selection", "SimilarityDisplay", "Strategy", "StratifiedBagKFold", "Sum", "Table",
+    "ThresholdFeatures", "VerificationDisplay", "View", "__version__", "aggregate_annotators", "bag_interval_scorer",
+    "bag_kl_scorer", "bag_l1_scorer", "bag_mse_scorer", "bag_targets", "calibrator", "callback", "compare",
+    "components", "diagnostic", "distance", "embedding_scorer", "estimator", "fact", "forecast_scorer", "hookimpl",
+    "load", "load_table", "loss", "make_bags", "make_preprocessor", "metric", "miner", "mixup", "mode", "optimizer",
+    "privatize", "rank", "reduction", "register", "rows_from_bags", "sampler", "selection", "strategy",
     "suggest_losses", "verification_curve", "view",
 ]  # fmt: skip
 

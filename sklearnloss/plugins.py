@@ -25,7 +25,7 @@ __all__ = ["GROUP", "CorePlugin", "Plugin", "disabled", "load_plugins"]
 GROUP = "sklearnloss"
 CORE_PACKAGES = (
     "losses", "reductions", "samplers", "miners", "distances", "mixups", "views", "strategies", "selection", "metrics",
-    "optimizers", "calibrators", "diagnostics", "callbacks", "modes", "estimators",
+    "optimizers", "calibrators", "diagnostics", "callbacks", "modes", "estimators", "noise",
 )  # fmt: skip
 
 

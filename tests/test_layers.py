@@ -14,7 +14,7 @@ LAYERS = {
     "": DOORS, "__main__": DOORS, "demo": DOORS,
     "testing": 6, "comparison": 6, "cli": 6,
     "estimators": 5, "calibrators": 5, "diagnostics": 5, "callbacks": 5, "modes": 5,
-    "active": 5,
+    "active": 5, "noise": 5,
     "training": 4, "bags": 4,
     "losses": 3, "reductions": 3, "samplers": 3, "miners": 3, "distances": 3, "mixups": 3, "views": 3, "strategies": 3,
     "selection": 3, "metrics": 3, "optimizers": 3,

@@ -15,7 +15,7 @@ from sklearn.utils.metaestimators import available_if
 from sklearn.utils.validation import _check_sample_weight, check_consistent_length, check_is_fitted
 
 from sklearnloss.active.keys import row_keys
-from sklearnloss.active.pool import Labeled, Pool, committee_of, named_facts, row_range
+from sklearnloss.active.pool import Labeled, Pool, as_table, committee_of, named_facts, row_range
 from sklearnloss.component import Component
 from sklearnloss.constraints import Seed
 from sklearnloss.estimators._params import SpecParams
@@ -63,20 +63,8 @@ def is_labeled(y: Any, unlabeled: Any = -1, *, numbers: bool = False) -> np.ndar
         missing = np.array(flat, dtype=bool).reshape(values.shape)
     elif not numbers and unlabeled is not None and _comparable(values, unlabeled):
         missing = missing | (values == unlabeled)
-    known: np.ndarray = ~(missing if missing.ndim == 1 else missing.any(axis=1))
+    known: np.ndarray = np.logical_not(missing if missing.ndim == 1 else missing.any(axis=1))
     return known
-
-
-def _as_table(X: Any) -> Any:
-    """Return rows that can be picked by number; a list becomes an array."""
-    if sparse.issparse(X):
-        return X if X.format == "csr" else X.tocsr()
-    X = X if hasattr(X, "shape") else np.asarray(X)
-    if X.shape[0] == 0:
-        raise DataError(
-            f"Found array with 0 sample(s) (shape={X.shape}) while a minimum of 1 is required by ActiveLearner."
-        )
-    return X
 
 
 def _as_labels(y: Any) -> np.ndarray:
@@ -173,7 +161,7 @@ class ActiveLearner(SpecParams, MetaEstimatorMixin, BaseEstimator):  # type: ign
     ...     rows = learner.query()
     ...     learner = learner.teach(X[rows], y[rows])
     >>> len(learner.y_labeled_), round(learner.score(X, y), 2)
-    (23, 0.97)
+    (23, 0.99)
     """
 
     _parameter_constraints: ClassVar[dict[str, list[Any]]] = {
@@ -241,7 +229,7 @@ class ActiveLearner(SpecParams, MetaEstimatorMixin, BaseEstimator):  # type: ign
         self._chosen()
         if y is None:
             raise ValueError("ActiveLearner requires y to be passed, but the target y is None")
-        X = _as_table(X)
+        X = as_table(X, "ActiveLearner")
         y = self._labels(y)
         check_consistent_length(X, y)
         weights = None if sample_weight is None else _check_sample_weight(sample_weight, X)
@@ -278,7 +266,7 @@ class ActiveLearner(SpecParams, MetaEstimatorMixin, BaseEstimator):  # type: ign
             If X does not look like the rows of before, or X and y have not the same length; nothing is learned then.
         """
         check_is_fitted(self, "y_labeled_")
-        X = _as_table(X)
+        X = as_table(X, "ActiveLearner")
         if len(X.shape) != len(self._X.shape) or X.shape[1:] != self._X.shape[1:]:
             raise DataError(f"teach takes rows like those of fit, {self._X.shape[1:]}, got an X of {X.shape}")
         y = self._labels(y)
@@ -373,7 +361,7 @@ class ActiveLearner(SpecParams, MetaEstimatorMixin, BaseEstimator):  # type: ign
         check_is_fitted(self, "y_labeled_")
         choice = self._chosen()
         own = X_pool is None
-        pool = self._X if own else _as_table(X_pool)
+        pool = self._X if own else as_table(X_pool, "ActiveLearner")
         if not own and pool.shape[1:] != self._X.shape[1:]:
             raise DataError(f"query takes rows like those of fit, {self._X.shape[1:]}, got an X_pool of {pool.shape}")
         free = ~self._is_labeled if own else ~np.isin(row_keys(pool), row_keys(self._labeled.X))
@@ -482,7 +470,7 @@ class ActiveLearner(SpecParams, MetaEstimatorMixin, BaseEstimator):  # type: ign
         """Return what the model predicts for rows (n, d); where only one class was seen, this class."""
         check_is_fitted(self, "y_labeled_")
         if self.estimator_ is None and len(self.y_labeled_):
-            return np.repeat(self.y_labeled_[:1], _as_table(X).shape[0])
+            return np.repeat(self.y_labeled_[:1], as_table(X, "ActiveLearner").shape[0])
         return np.asarray(self._model().predict(X))
 
     @_delegated("predict_proba")

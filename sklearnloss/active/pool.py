@@ -19,7 +19,9 @@ from sklearnloss.estimators._base import NetEstimator
 from sklearnloss.estimators.embedder import MetricEmbedder
 from sklearnloss.exceptions import DataError, TaskError
 
-__all__ = ["Labeled", "Pool", "committee_of", "embed", "predictions", "probabilities", "row_range"]
+__all__ = [
+    "Labeled", "Pool", "as_table", "committee_of", "embed", "named_facts", "predictions", "probabilities", "row_range",
+]  # fmt: skip
 
 Forest = (ForestClassifier, ForestRegressor)
 Bagging = (BaggingClassifier, BaggingRegressor)
@@ -154,6 +156,26 @@ class Pool:
                 "label a row of another class"
             )
         return self.estimator
+
+
+def as_table(X: Any, who: str) -> Any:
+    """Return rows that can be picked by number; a list becomes an array, a sparse matrix one of rows.
+
+    Raises
+    ------
+    DataError
+        If there are none, or they have no columns.
+    """
+    if sparse.issparse(X):
+        return X if X.format == "csr" else X.tocsr()
+    X = X if hasattr(X, "shape") else np.asarray(X)
+    if len(X.shape) < 2:
+        raise DataError(
+            f"Expected 2D array, got {len(X.shape)}D array instead. Reshape your data: {who} takes rows (n, d)"
+        )
+    if X.shape[0] == 0:
+        raise DataError(f"Found array with 0 sample(s) (shape={X.shape}) while a minimum of 1 is required by {who}.")
+    return X
 
 
 def row_range(X: Any, rows: Any) -> Any:

@@ -1,0 +1,1 @@
+"""Wrong labels: which rows to doubt, how to learn without them, and what several annotators agree on."""
