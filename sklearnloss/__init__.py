@@ -5,6 +5,8 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from sklearnloss.active.learner import ActiveLearner
+    from sklearnloss.active.simulate import Simulation, simulate
+    from sklearnloss.active.stopping import Budget, ConfidentPool, KappaAverage, StablePredictions
     from sklearnloss.bags.making import make_bags, privatize
     from sklearnloss.bags.scorers import BagScorer, bag_interval_scorer, bag_kl_scorer, bag_l1_scorer, bag_mse_scorer
     from sklearnloss.bags.splitters import BagKFold, BagShuffleSplit, StratifiedBagKFold
@@ -83,6 +85,8 @@ if TYPE_CHECKING:
 
 _WHERE = {
     "sklearnloss.active.learner": "ActiveLearner",
+    "sklearnloss.active.simulate": "Simulation simulate",
+    "sklearnloss.active.stopping": "Budget ConfidentPool KappaAverage StablePredictions",
     "sklearnloss.bags.making": "make_bags privatize",
     "sklearnloss.bags.scorers": "BagScorer bag_interval_scorer bag_kl_scorer bag_l1_scorer bag_mse_scorer",
     "sklearnloss.bags.splitters": "BagKFold BagShuffleSplit StratifiedBagKFold",
@@ -134,19 +138,19 @@ _MODULE_OF = {name: module for module, names in _WHERE.items() for name in names
 
 __version__ = "0.1.0"
 __all__ = [
-    "ActiveLearner", "AggregateRegressor", "AnnotatorResult", "BagKFold", "BagScorer", "BagShuffleSplit", "Calibrator",
-    "Callback", "ClassPriorEstimator", "Cleaned", "Component", "Diagnostic", "Distance", "EmbeddingMapDisplay",
-    "EmbeddingScorer", "FanChartDisplay", "FewShotEvaluator", "FewShotResult", "ForecastScorer", "HMDS",
-    "LLPClassifier", "LabelNoiseDetector", "LatentLabelShiftClassifier", "Loss", "LossClassifier", "LossRegressor",
-    "Metric", "MetricEmbedder", "Miner", "Mixup", "Mode", "Optimizer", "PITDisplay", "PrototypeClassifier",
-    "QuantileAggregator", "QuantileReliabilityDisplay", "Ranking", "Reduction", "ReliabilityDisplay",
-    "RetrievalDisplay", "Sampler", "Selection", "SimilarityDisplay", "Strategy", "StratifiedBagKFold", "Sum", "Table",
-    "ThresholdFeatures", "VerificationDisplay", "View", "__version__", "aggregate_annotators", "bag_interval_scorer",
-    "bag_kl_scorer", "bag_l1_scorer", "bag_mse_scorer", "bag_targets", "calibrator", "callback", "compare",
-    "components", "diagnostic", "distance", "embedding_scorer", "estimator", "fact", "forecast_scorer", "hookimpl",
-    "load", "load_table", "loss", "make_bags", "make_preprocessor", "metric", "miner", "mixup", "mode", "optimizer",
-    "privatize", "rank", "reduction", "register", "rows_from_bags", "sampler", "selection", "strategy",
-    "suggest_losses", "verification_curve", "view",
+    "ActiveLearner", "AggregateRegressor", "AnnotatorResult", "BagKFold", "BagScorer", "BagShuffleSplit", "Budget",
+    "Calibrator", "Callback", "ClassPriorEstimator", "Cleaned", "Component", "ConfidentPool", "Diagnostic", "Distance",
+    "EmbeddingMapDisplay", "EmbeddingScorer", "FanChartDisplay", "FewShotEvaluator", "FewShotResult", "ForecastScorer",
+    "HMDS", "KappaAverage", "LLPClassifier", "LabelNoiseDetector", "LatentLabelShiftClassifier", "Loss",
+    "LossClassifier", "LossRegressor", "Metric", "MetricEmbedder", "Miner", "Mixup", "Mode", "Optimizer", "PITDisplay",
+    "PrototypeClassifier", "QuantileAggregator", "QuantileReliabilityDisplay", "Ranking", "Reduction",
+    "ReliabilityDisplay", "RetrievalDisplay", "Sampler", "Selection", "SimilarityDisplay", "Simulation",
+    "StablePredictions", "Strategy", "StratifiedBagKFold", "Sum", "Table", "ThresholdFeatures", "VerificationDisplay",
+    "View", "__version__", "aggregate_annotators", "bag_interval_scorer", "bag_kl_scorer", "bag_l1_scorer",
+    "bag_mse_scorer", "bag_targets", "calibrator", "callback", "compare", "components", "diagnostic", "distance",
+    "embedding_scorer", "estimator", "fact", "forecast_scorer", "hookimpl", "load", "load_table", "loss", "make_bags",
+    "make_preprocessor", "metric", "miner", "mixup", "mode", "optimizer", "privatize", "rank", "reduction", "register",
+    "rows_from_bags", "sampler", "selection", "simulate", "strategy", "suggest_losses", "verification_curve", "view",
 ]  # fmt: skip
 
 
