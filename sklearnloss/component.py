@@ -61,7 +61,10 @@ KINDS: Mapping[str, Kind] = MappingProxyType(
             Kind("distance", first=("a",), data=("b",)),
             Kind("mixup", first=("X", "embeddings", "bag")),
             Kind("view", first=("X",)),
-            Kind("strategy", first=("proba", "prediction", "committee", "X_pool", "embeddings")),
+            Kind(
+                "strategy",
+                first=("proba", "prediction", "committee", "committee_prediction", "X_pool", "embeddings"),
+            ),
             Kind("selection", facts=False),
             Kind("calibrator", facts=False),
             Kind("metric", facts=False),

@@ -27,7 +27,8 @@ from sklearnloss.training.seeds import generator_of
 __all__ = ["ActiveLearner", "is_labeled"]
 
 CHUNK = 65_536  # rows whose facts are held at a time, where a strategy looks at rows one by one
-NUMBERS = ("prediction",)
+NUMBERS = frozenset({"prediction", "committee_prediction"})  # what only regressors give
+PROBABILITIES = frozenset({"proba", "committee", "gradient_norms"})  # and only classifiers
 COLUMN = (
     "A column-vector y was passed when a 1d array was expected. Please change the shape of y to (n_samples,), for "
     "example using ravel()."
@@ -387,12 +388,13 @@ class ActiveLearner(SpecParams, MetaEstimatorMixin, BaseEstimator):  # type: ign
 
     def _chosen(self) -> Choice:
         choice = choose("strategy", self.strategy)
-        if choice.component.role in NUMBERS and not is_regressor(self.estimator):
+        asks_by = {*choice.component.data, *choice.component.needs}
+        if asks_by & NUMBERS and not is_regressor(self.estimator):
             raise TaskError(
                 f"{choice.component.title} asks by predictions of numbers, but {type(self.estimator).__name__} is a "
                 "classifier; use 'margin', or a regressor"
             )
-        if choice.component.role == "proba" and is_regressor(self.estimator):
+        if asks_by & PROBABILITIES and is_regressor(self.estimator):
             raise TaskError(
                 f"{choice.component.title} asks by probabilities of classes, but {type(self.estimator).__name__} is a "
                 "regressor; use 'greedy_xy', 'qbc_variance' or 'leverage', or a classifier"

@@ -109,18 +109,15 @@ class Pool:
         return probabilities(self._fitted("probabilities"), self.X, self._who)
 
     def _prediction(self) -> np.ndarray:
-        estimator = self._fitted("predictions")
-        if not is_regressor(estimator):
-            raise TaskError(
-                f"{self._who} asks by predictions of numbers, but {_short(self.model)} is a classifier; use 'margin', "
-                "or a regressor"
-            )
-        return predictions(estimator, self.X, self._who)
+        return predictions(self._fitted("predictions"), self.X, self._who)
 
     def _committee(self) -> np.ndarray:
         self._fitted("a committee")
-        ask = predictions if is_regressor(self.model) else probabilities
-        return np.stack([ask(member, self.X, self._who) for member in self.committee()])
+        return np.stack([probabilities(member, self.X, self._who) for member in self.committee()])
+
+    def _committee_prediction(self) -> np.ndarray:
+        self._fitted("a committee")
+        return np.stack([predictions(member, self.X, self._who) for member in self.committee()])
 
     def _embeddings(self) -> np.ndarray:
         return embed(self.estimator, self.X, self._who)

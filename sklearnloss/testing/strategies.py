@@ -16,7 +16,7 @@ __all__ = ["CHECKS"]
 
 Array = np.ndarray
 POOL, LABELED, WANTED, CLASSES, WIDTH = 60, 12, 7, 4, 3
-NUMBERS = frozenset({"prediction"})
+NUMBERS = frozenset({"prediction", "committee_prediction"})
 
 
 class _Facts(dict[str, Any]):
@@ -27,7 +27,7 @@ class _Facts(dict[str, Any]):
     def moved(self, order: Array) -> "_Facts":
         facts = _Facts(self)
         facts |= {name: self[name][order] for name in self.ROWS}
-        facts["committee"] = self["committee"][:, order]
+        facts |= {name: self[name][:, order] for name in ("committee", "committee_prediction")}
         return facts
 
     def copied(self) -> "_Facts":
@@ -52,7 +52,6 @@ def _facts(
             values[3] = values[2]
         committee[:, 3] = committee[:, 2]
     y: Array = np.arange(labeled) % CLASSES
-    numbers = component.role in NUMBERS or not {"proba", "committee"} & {component.role, *component.needs}
     on_numbers = component.role in NUMBERS
     model = LogisticRegression().fit(X_labeled, y) if labeled >= CLASSES else None
     return _Facts(
@@ -63,7 +62,8 @@ def _facts(
         embeddings_labeled=X_labeled,
         proba=proba,
         prediction=prediction,
-        committee=rng.normal(size=(5, pool)) if numbers and component.name.endswith("variance") else committee,
+        committee=committee,
+        committee_prediction=rng.normal(size=(5, pool)),
         gradient_norms=rng.random((pool, CLASSES)),
         losses_labeled=rng.exponential(size=labeled),
         estimator=model,
@@ -74,7 +74,8 @@ def _facts(
 
 def _ask(component: Component, facts: _Facts, params: Any = None) -> Any:
     data = [facts[name] for name in component.data]
-    return Choice(component, params or {}).build()(
+    objects = {p.name: facts["estimator"] for p in component.parameters if not list(alternatives(p))}  # fitted models
+    return Choice(component, objects | (params or {})).build()(
         *data, **{n: facts[n] for n in (*component.needs, *component.wishes)}
     )
 
@@ -148,7 +149,7 @@ def strategy_parameters_matter(component: Component) -> None:
     plain = _ask(component, _facts(component))
     for parameter in component.parameters:
         values = list(alternatives(parameter))
-        if not values:  # an object, such as a fitted model
+        if not values:
             continue
         changed = (_ask(component, _facts(component), {parameter.name: value}) for value in values)
         assert any(_differs(plain, other) for other in changed), f"{parameter.name} changes nothing"
@@ -165,7 +166,12 @@ def strategy_begins_without_labels(component: Component) -> None:
     assert len(_rows(answer)) == (WANTED if component.unit == "batch" else POOL)
 
 
-MODEL = frozenset({"proba", "prediction", "committee", "gradient_norms", "losses_labeled", "estimator", "y_labeled"})
+MODEL = frozenset(
+    {
+        "proba", "prediction", "committee", "committee_prediction", "gradient_norms", "losses_labeled", "estimator",
+        "y_labeled",
+    }
+)  # fmt: skip
 
 
 def _strategy(component: Component) -> bool:
