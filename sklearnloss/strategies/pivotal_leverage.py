@@ -56,10 +56,10 @@ def pivotal_leverage(
     Notes
     -----
     The probability of a row is :math:`p_i = \min(1, c \tau_i)` with its leverage :math:`\tau_i` and c such that they
-    add up to n. At every node of the tree the two rows left in its halves, with probabilities a and b, play against each
-    other: with :math:`a + b \le 1` one goes on with a + b, the first with probability a / (a + b); otherwise one is
-    drawn, the first with probability (1 - b) / (2 - a - b), and the other goes on with a + b - 1. So each row is drawn
-    with its own probability, and the numbers in every part of the pool vary as little as they can. O(n_pool d^2).
+    add up to n. At every node of the tree the two rows left in its halves, with probabilities a and b, play against
+    each other: with :math:`a + b \le 1` one goes on with a + b, the first with probability a / (a + b); otherwise one
+    is drawn, the first with probability (1 - b) / (2 - a - b), and the other goes on with a + b - 1. So each row is
+    drawn with its own probability, and the numbers in every part of the pool vary as little as they can. O(n_pool d^2).
 
     References
     ----------

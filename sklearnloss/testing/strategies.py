@@ -5,7 +5,7 @@ from typing import Any
 
 import numpy as np
 import torch
-from sklearn.linear_model import LogisticRegression
+from sklearn.naive_bayes import GaussianNB
 
 from sklearnloss.component import Component
 from sklearnloss.spec import Choice
@@ -53,7 +53,7 @@ def _facts(
         committee[:, 3] = committee[:, 2]
     y: Array = np.arange(labeled) % CLASSES
     on_numbers = component.role in NUMBERS
-    model = LogisticRegression().fit(X_labeled, y) if labeled >= CLASSES else None
+    model = GaussianNB().fit(X_labeled, y) if labeled >= CLASSES else None
     return _Facts(
         X_pool=X,
         X_labeled=X_labeled,
@@ -74,7 +74,9 @@ def _facts(
 
 def _ask(component: Component, facts: _Facts, params: Any = None) -> Any:
     data = [facts[name] for name in component.data]
-    objects = {p.name: facts["estimator"] for p in component.parameters if not list(alternatives(p))}  # fitted models
+    model = facts["estimator"]
+    bare = [p for p in component.parameters if not list(alternatives(p))]
+    objects = {p.name: model for p in bare if model is not None and p.constraint.allows(model)}
     return Choice(component, objects | (params or {})).build()(
         *data, **{n: facts[n] for n in (*component.needs, *component.wishes)}
     )
