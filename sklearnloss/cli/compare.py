@@ -24,7 +24,19 @@ def compare(
         str, typer.Argument(help="A CSV or Parquet file, or one of scikit-learn's sets: iris, digits, ...")
     ],
     target: Annotated[
-        str | None, typer.Option("--target", "-t", help="Column to predict; several, with commas, are labels.")
+        str | None,
+        typer.Option(
+            "--target",
+            "-t",
+            help="Column to predict; several, with commas, are labels, or with --bags shares of classes.",
+        ),
+    ] = None,
+    bags: Annotated[
+        str | None,
+        typer.Option(
+            help="Column with the bag of each row, where proportions of classes in bags are all that is known. The "
+            "target is then the share of the positive class or of each class, the same on all rows of a bag."
+        ),
     ] = None,
     losses: Annotated[
         str | None,
@@ -37,13 +49,16 @@ def compare(
     task: Annotated[
         str,
         typer.Option(
-            help="embedding: losses that put rows of a class near each other, judged by retrieval. Default: what the "
-            "target says: binary, multiclass or multilabel."
+            help="embedding: losses that put rows of a class near each other, judged by retrieval. llp: losses of "
+            "bags, judged by their proportions; the default with --bags. Else the default is what the target says: "
+            "binary, multiclass or multilabel."
         ),
     ] = "auto",
     scoring: Annotated[
         str | None,
-        typer.Option(help="Scorers of scikit-learn, or map_at_r, recall_at_5, ...; with commas, the first ranks."),
+        typer.Option(
+            help="Scorers of scikit-learn, or map_at_r, recall_at_5, ..., or bag_kl, ...; with commas, the first ranks."
+        ),
     ] = None,
     baseline: Annotated[str | None, typer.Option(help="Loss that the others are tested against.")] = None,
     folds: Annotated[int, typer.Option("--folds", "-k", help="Folds of cross-validation.")] = 5,
@@ -61,7 +76,9 @@ def compare(
     budget: Annotated[
         str | None, typer.Option("--budget", "-b", help="Begin no fit after that: 90s, 10m, 1h30m.")
     ] = None,
-    rope: Annotated[float, typer.Option(help="Scores closer than this do not matter.")] = 0.01,
+    rope: Annotated[
+        float | None, typer.Option(help="Scores closer than this do not matter. Default: 0.01, of bag_kl 0.001.")
+    ] = None,
     jobs: Annotated[int | None, typer.Option("--jobs", "-j", help="Fits side by side. Default: one per core.")] = None,
     seed: Annotated[int, typer.Option(help="Of folds, weights and batches.")] = 0,
     out: Annotated[
@@ -78,9 +95,11 @@ def compare(
     from sklearnloss.exceptions import ComparisonInterrupted
 
     load()
+    from sklearnloss.comparison.protocols import check_task
     from sklearnloss.comparison.tables import load_table
 
-    table = load_table(data, target, group=group, time=time, drop=drop or ())
+    check_task(task, bagged=bags is not None)
+    table = load_table(data, target, bags=bags, group=group, time=time, drop=drop or ())
     arguments = {
         "losses": _losses(losses),
         "task": task,
@@ -132,18 +151,20 @@ def stem(name: str) -> str:
 
 def _run(table: "Table", folder: Path, epochs: int | None, arguments: dict[str, Any]) -> "Comparison":
     from sklearnloss import compare as run
-    from sklearnloss.comparison.protocols import PROTOCOLS
+    from sklearnloss.comparison.given import read_target
+    from sklearnloss.comparison.protocols import find_protocol
 
     if epochs is not None:
         if epochs < 1:
             raise SklearnLossError(f"--epochs must be an int in [1, inf), got {epochs}")
-        protocol = PROTOCOLS.get(arguments["task"], PROTOCOLS["multiclass"])
+        protocol = find_protocol(arguments["task"], read_target(table.y, table.bags).values)
         arguments = arguments | {"estimator": protocol.estimator(max_epochs=epochs)}
     with warnings.catch_warnings():
         warnings.filterwarnings("ignore", "the budget ended")  # said below the table
         return run(
             table.X,
             table.y,
+            bags=table.bags,
             groups=table.groups,
             times=table.times,
             store=folder,

@@ -18,7 +18,7 @@ TEMPLATE = """\
 torch.set_num_threads(1)  # as in the comparison; more threads may change the last digits
 
 {source}
-{ordered}{own}
+{ordered}{target}{own}
 
 def model(seed):
     return make_pipeline(
@@ -36,6 +36,10 @@ print(f"{{sum(scores) / len(scores):.4f}}")  # {score:.4f}{over}
 best = model({first}).fit(X, y{fit})  # {name}, on all rows
 """
 
+OURS = frozenset(  # what expressions may name besides estimators
+    "Loss Sum embedding_scorer bag_targets bag_kl_scorer bag_l1_scorer bag_interval_scorer "
+    "BagKFold BagShuffleSplit StratifiedBagKFold".split()
+)
 ORDER = 'order = np.argsort(times, kind="stable")\nX, y = X[order], y[order]'
 ORDER_FRAME = ORDER.replace("X[order]", "X.iloc[order]")
 
@@ -67,9 +71,10 @@ def reproduction(comparison: Findings) -> str:
         "scoring": scoring,
     }
     return TEMPLATE.format(
-        imports=_imports(comparison, parts["loss"], parts["scoring"]),
+        imports=_imports(settings, " ".join(parts.values())),
         source=settings.source.rstrip(),
-        ordered=(_ordered(settings) if settings.ordered else "") + _classes(settings),
+        ordered=_ordered(settings) if settings.ordered else "",
+        target=f"{settings.target}\n" if settings.target else "",
         own="".join(f"{variable} = ...  # yours: {what}\n" for variable, what in own.items()),
         first=settings.random_state,
         end=settings.random_state + settings.repeats,
@@ -87,11 +92,6 @@ def _ordered(settings: Settings) -> str:
     lines = [ORDER_FRAME if settings.frame else ORDER]
     lines += [f"{fact} = {fact}[order]" for fact in settings.fit_facts if fact != "classes"]
     return "\n".join(lines) + "\n"
-
-
-def _classes(settings: Settings) -> str:
-    """Return the line that names all classes, where a split does not train on all of them."""
-    return "classes = np.unique(y)\n" if "classes" in settings.fit_facts else ""
 
 
 def _expression(text: str, variable: str, own: dict[str, str]) -> str:
@@ -128,19 +128,15 @@ def _functions(spec: Any) -> Iterator[str]:
             yield name
 
 
-def _imports(comparison: Findings, loss: str, scoring: str) -> str:
-    settings, names = comparison.settings, {("sklearn.model_selection", "cross_val_score")}
+def _imports(settings: Settings, expressions: str) -> str:
+    used = {*re.findall(r"\w+", f"{expressions} {settings.target}")}
+    names = {("sklearn.model_selection", "cross_val_score"), ("sklearn.pipeline", "make_pipeline")}
     names |= {(_public(module), name) for module, name in settings.imports}
-    names.add(("sklearn.pipeline", "make_pipeline"))
-    splitter = re.match(r"\w+", settings.splitter)
-    if splitter and hasattr(sklearn.model_selection, splitter[0]):
-        names.add(("sklearn.model_selection", splitter[0]))
-    names |= {("sklearnloss", cls) for cls in ("Loss", "Sum") if re.search(rf"\b{cls}\(", loss)}
-    if scoring.startswith("embedding_scorer("):
-        names.add(("sklearnloss", "embedding_scorer"))
+    names |= {("sklearn.model_selection", name) for name in used & {*sklearn.model_selection.__all__}}
+    names |= {("sklearnloss", name) for name in used & OURS}
     by_module = {module: sorted(n for m, n in names if m == module) for module, _ in sorted(names)}
     lines = [f"from {module} import {', '.join(group)}" for module, group in by_module.items()]
-    arrays = settings.ordered or "classes" in settings.fit_facts
+    arrays = settings.ordered or "np." in settings.target
     return "\n".join([*(["import numpy as np"] if arrays else []), "import torch", *lines])
 
 

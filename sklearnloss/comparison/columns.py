@@ -10,7 +10,7 @@ from sklearnloss.comparison.frames import require_pandas
 from sklearnloss.comparison.reading import cut
 from sklearnloss.exceptions import DataError, did_you_mean
 
-__all__ = ["check_columns", "find_columns", "leave_out", "read_texts", "find_leaks"]
+__all__ = ["check_columns", "find_bag_names", "find_columns", "leave_out", "read_texts", "find_leaks"]
 
 SPACES = "\\s\u00a0\u202f"
 # an English number and a continental one: the sign for thousands, the sign for decimals
@@ -279,6 +279,26 @@ def find_leaks(X: Any, y: Any) -> list[str]:
                     "one of the other. Leave it out with drop unless it will be known when you predict"
                 )
     return leaks
+
+
+def find_bag_names(X: Any, bags: np.ndarray) -> list[str]:
+    """Return a note on the columns that tell every bag from every other, if there are any.
+
+    Parameters
+    ----------
+    X : DataFrame of shape (n, d)
+        Features.
+    bags : array of shape (n,)
+        Ids.
+    """
+    code = _codes(bags)
+    names = [name for name, column in X.items() if np.array_equal(_codes(column), code)]
+    if not names:
+        return []
+    return [
+        f"{cut(names)} {'has' if len(names) == 1 else 'have'} one value in each bag and another in every other bag, so "
+        "bags can be learnt by heart; leave out with drop what says nothing of new bags"
+    ]
 
 
 def _codes(series: Any) -> np.ndarray:

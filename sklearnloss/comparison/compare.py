@@ -17,21 +17,23 @@ from sklearn.pipeline import Pipeline
 from sklearn.preprocessing import FunctionTransformer
 from sklearn.utils.validation import check_consistent_length
 
+from sklearnloss.bags.targets import is_bag_targets
 from sklearnloss.comparison.budget import seconds_of
 from sklearnloss.comparison.candidates import Candidate, find_candidates, left_out, name_of, refusal_of
 from sklearnloss.comparison.engine import Engine, Watcher, fit_key
 from sklearnloss.comparison.findings import Settings
 from sklearnloss.comparison.fits import Problem
+from sklearnloss.comparison.given import Target, read_target
 from sklearnloss.comparison.preprocessing import make_preprocessor
 from sklearnloss.comparison.progress import watcher_for
-from sklearnloss.comparison.protocols import BETWEEN_ROWS, PROTOCOLS, Protocol
+from sklearnloss.comparison.protocols import BETWEEN_ROWS, Judged, Protocol, check_task, find_protocol
 from sklearnloss.comparison.result import Comparison
-from sklearnloss.comparison.scoring import find_scorers
-from sklearnloss.comparison.splitting import Plan, check_retrieval, plan_splits
+from sklearnloss.comparison.scoring import find_scorers, usual_rope
+from sklearnloss.comparison.splitting import Plan, Split, check_retrieval, check_whole_bags, plan_splits
 from sklearnloss.comparison.store import MemoryStore, Store, fingerprint
 from sklearnloss.comparison.suggestions import suggest_losses
 from sklearnloss.comparison.tables import check_rows
-from sklearnloss.comparison.tasks import describe_data, find_task
+from sklearnloss.comparison.tasks import describe_data
 from sklearnloss.estimators._fingerprint import Fingerprint
 from sklearnloss.exceptions import (
     ComparisonInterrupted,
@@ -39,7 +41,6 @@ from sklearnloss.exceptions import (
     DataWarning,
     ParameterError,
     TaskError,
-    UnknownNameError,
     did_you_mean,
 )
 from sklearnloss.facts import row_facts as known_row_facts
@@ -51,6 +52,10 @@ STEPS = 4000  # of the optimizer that a fit gets unless an estimator is given
 EPOCHS = (10, 100)  # and the epochs that they may make
 PREPROCESSOR = {("sklearnloss", "make_preprocessor")}
 LIBRARIES = ("sklearnloss", "scikit-learn", "torch", "skorch", "numpy")
+CHECKS: dict[Judged, Callable[[Target, tuple[Split, ...]], None]] = {  # of the splits, by what scores look at
+    "embeddings": check_retrieval,
+    "bags": check_whole_bags,
+}
 
 
 def compare(
@@ -63,11 +68,12 @@ def compare(
     preprocessor: Any = "auto",
     cv: Any = 5,
     repeats: int | None = None,
+    bags: Any = None,
     groups: Any = None,
     times: Any = None,
     scoring: Any = None,
     baseline: Any = None,
-    rope: float = 0.01,
+    rope: float | None = None,
     sample_weight: Any = None,
     row_facts: Mapping[str, Any] | None = None,
     budget: str | float | None = None,
@@ -85,43 +91,52 @@ def compare(
     ----------
     X : DataFrame, array or CSR matrix of shape (n, d)
         Rows, as they are: the preprocessor fills, encodes and scales them, fitted anew on each split.
-    y : array of shape (n,), or of zeros and ones (n, n_labels)
-        Classes of any type, or several labels.
+    y : array of shape (n,) or (n, k)
+        Classes of any type, or several labels, zeros and ones. With ``bags``: shares of the classes (n, k) or of the
+        positive class (n,), the same on all rows of a bag, columns of a DataFrame by their names; or classes of rows,
+        of which each bag's proportions are taken. Or what `bag_targets` makes.
     losses : None, "suggested", "all", sequence or mapping, default=None
         None is every loss that applies, and a line below the table says which do not, and why; ``"suggested"`` what
         `suggest_losses` finds reasons for, ``"all"`` losses whose formula is a guess too. Else names, specs and
         functions: ``["cross_entropy", Loss("gce", q=0.4)]``. Or a mapping, from a loss to its grid
         ``{"gce": {"q": [0.4, 0.7]}}``, each point a row of the table, or from a name of your own to a spec.
-    task : {"auto", "binary", "multiclass", "multilabel", "embedding"}, default="auto"
-        ``"auto"`` reads from y which of the first three it is. ``"embedding"`` compares losses that put rows of a class
-        near each other, judged by how well the rows held out find each other.
+    task : {"auto", "binary", "multiclass", "multilabel", "embedding", "llp"}, default="auto"
+        ``"auto"`` is ``"llp"`` where there are bags, and else reads from y which of the first three it is.
+        ``"embedding"`` compares losses that put rows of a class near each other, judged by how well the rows held out
+        find each other. ``"llp"`` is learning from label proportions, judged by how near the mean predictions of bags
+        held out are to what is known of them.
     estimator : estimator with a parameter ``loss``, default=None
-        What is trained, `LossClassifier` or for embeddings `MetricEmbedder`; None is the task's with as many epochs as
-        make about 4,000 steps, 10 to 100. Losses of two views apply where it has ``views``, and those that take no
-        pairs do not where it has a ``miner`` or a ``memory``.
+        What is trained: `LossClassifier`, for embeddings `MetricEmbedder`, for bags `LLPClassifier`; None is the task's
+        with as many epochs as make about 4,000 steps, 10 to 100. Losses of two views apply where it has ``views``, and
+        those that take no pairs do not where it has a ``miner`` or a ``memory``.
     preprocessor : "auto", transformer or None, default="auto"
         ``"auto"`` is `make_preprocessor`; None leaves X as it is.
     cv : int, splitter or iterable of (train, test), default=5
-        Folds, stratified by class.
+        Folds, stratified by class; of whole bags by their proportions.
     repeats : int, default=None
         Each with other folds and another seed; None is 2, or 1 with ``times`` or splits of your own.
+    bags : array of shape (n,), default=None
+        Which bag each row is of: numbers or texts.
     groups : array of shape (n,), default=None
         Rows of a group are never on both sides of a split. For embeddings ``groups=y`` judges by classes that were not
-        trained on.
+        trained on. Of bags each lies in one group.
     times : array of shape (n,), default=None
-        What the rows are ordered by; no row that a fold is judged by is earlier than one it was trained on.
+        What the rows are ordered by; no row that a fold is judged by is earlier than one it was trained on. Not with
+        bags.
     scoring : str, callable, sequence of these, or mapping of names to these, default=None
         Scorers of scikit-learn; the first ranks the losses. None is the task's: accuracy, or balanced accuracy where
         the largest class has ten times the rows of the smallest; F1 for several labels. Embeddings have scorers of
         their own, made by `embedding_scorer` or named ``"map_at_r", "recall_at_5", "neg_eer"``, ...; theirs is MAP@R,
-        which tells losses apart that recall@1 does not.
+        which tells losses apart that recall@1 does not. Bags have ``"bag_kl"``, which ranks, ``"bag_l1"`` and
+        ``"bag_interval"``, the `BagScorer` of these names; and ``"row_accuracy"`` beside them where y is classes of
+        rows, which nothing is chosen by.
     baseline : loss, default=None
         What the others are tested against; added if it is not among the losses. None is the task's, ``cross_entropy``,
-        ``bce`` or ``multi_similarity``, if it is among them, else the first.
-    rope : float in [0, inf), default=0.01
-        Region of practical equivalence: scores that are closer do not matter.
+        ``bce``, ``multi_similarity`` or ``proportion_ce``, if it is among them, else the first.
+    rope : float in [0, inf), default=None
+        Region of practical equivalence: scores that are closer do not matter. None is 0.01, and 0.001 of ``bag_kl``.
     sample_weight : array of shape (n,), default=None
-        Weights in training.
+        Weights in training. Not with bags.
     row_facts : mapping of str to array, default=None
         What a loss asks for by row: ``{"teacher": T}``; not ``distances``, which are between all rows of one fit.
     budget : str or float, default=None
@@ -140,7 +155,7 @@ def compare(
     name : str, default="data"
         What the report calls the data.
     source : str, default=None
-        Python that makes ``X`` and ``y``, for the code that reproduces the best loss.
+        Python that makes ``X`` and ``y``, and ``bags`` if there are any, for the code that reproduces the best loss.
 
     Returns
     -------
@@ -172,7 +187,7 @@ def compare(
     Examples
     --------
     >>> from sklearn.datasets import load_iris
-    >>> from sklearnloss import LossClassifier, MetricEmbedder, compare
+    >>> from sklearnloss import LLPClassifier, LossClassifier, MetricEmbedder, compare
     >>> X, y = load_iris(return_X_y=True)
     >>> result = compare(X, y, losses={"gce": {"q": [0.4, 0.7]}}, estimator=LossClassifier(max_epochs=5), cv=3)
     >>> [row.loss for row in result.rows if row.status == "ok"] == list(result.to_frame().index)
@@ -181,23 +196,31 @@ def compare(
     >>> result = compare(X, y, task="embedding", losses=["triplet", "supcon"], estimator=embedder, cv=3, repeats=1)
     >>> result.settings.scoring
     ('map_at_r', 'recall_at_1')
+    >>> bags = np.random.default_rng(0).integers(15, size=150)
+    >>> learner = LLPClassifier(hidden_layer_sizes=(8,), max_epochs=5)
+    >>> result = compare(X, y, bags=bags, losses=["llp_ot"], estimator=learner, cv=3, repeats=1)
+    >>> result.settings.scoring
+    ('bag_kl', 'bag_l1', 'bag_interval', 'row_accuracy')
     """
     started = time.monotonic()
     deadline = None if budget is None else started + seconds_of(budget)
-    X, y, groups, times = _arrays(X, y, groups, times)
+    check_task(task, bagged=bags is not None or is_bag_targets(y))
+    target = read_target(y, bags)
+    X, y, groups, times = _arrays(X, target.values, groups, times)
     facts = _facts(len(y), sample_weight, row_facts)
-    protocol = _protocol(task, y)
-    classes = None if y.ndim == 2 else np.unique(y)
+    protocol = find_protocol(task, y)
+    _check_refused(protocol, times=times, sample_weight=sample_weight)
     if n_jobs == 0 or threads < 1:
         raise ParameterError(f"n_jobs must not be 0, and threads an int in [1, inf); got {n_jobs} and {threads}")
-    if not 0 <= rope < math.inf:
+    if rope is not None and not 0 <= rope < math.inf:
         raise ParameterError(f"rope must be a float in [0, inf), got {rope!r}")
     check_rows(y, cv if isinstance(cv, int) else 2, groups=groups)
     plan = plan_splits(X, y, cv=cv, repeats=repeats, groups=groups, times=times, random_state=_seed(random_state))
-    if classes is not None and any(len(np.unique(y[s.train])) < len(classes) for s in plan.splits):
-        facts["classes"] = classes
-    if protocol.method == "transform":
-        check_retrieval(y, plan.splits)
+    if protocol.judged in CHECKS:
+        CHECKS[protocol.judged](target, plan.splits)
+    target = target.told([split.train for split in plan.splits])
+    if target.names is not None:
+        facts["classes"] = target.names
     model = _model(estimator, protocol, plan)
     scorers, written_scorers, notes = find_scorers(scoring, protocol, y)
 
@@ -221,14 +244,15 @@ def compare(
         scoring=tuple(scorers),
         scorer=written_scorers[0],
         baseline=reference,
-        rope=rope,
+        rope=usual_rope(next(iter(scorers))) if rope is None else rope,
         test_share=plan.test_share,
         splits=len(plan.splits),
         repeats=plan.splits[-1].repeat + 1,
         random_state=plan.splits[0].seed,
         plan=plan.words,
         splitter=plan.code,
-        source=source or "X, y = ...  # your data",
+        source=source or f"X, y{'' if bags is None else ', bags'} = ...  # your data",
+        target=target.code,
         estimator=_python(model),
         preprocessor=written,
         imports=tuple(
@@ -241,8 +265,8 @@ def compare(
         notes=notes,
         versions={library: version(library) for library in LIBRARIES},
     )
-    data = describe_data(X, y, groups)
-    problem = Problem(X, y, plan.splits, classes, facts, scorers, protocol.method)
+    data = describe_data(X, y, groups, names=target.names)
+    problem = Problem(X, y, plan.splits, target.classes, facts, scorers, protocol)
     kept: MemoryStore = MemoryStore()
     if store is not None:
         kept = Store(Path(store), _identity(problem, groups, times, plan, settings, template, threads))
@@ -270,7 +294,9 @@ def compare(
     return result
 
 
-def _arrays(X: Any, y: Any, groups: Any, times: Any) -> tuple[Any, np.ndarray, np.ndarray | None, np.ndarray | None]:
+def _arrays(
+    X: Any, y: np.ndarray, groups: Any, times: Any
+) -> tuple[Any, np.ndarray, np.ndarray | None, np.ndarray | None]:
     X = X if hasattr(X, "shape") else np.asarray(X)
     if len(X.shape) != 2:
         raise DataError(f"X must be a table (n, d), got shape {X.shape}; put texts into columns of their own")
@@ -278,9 +304,6 @@ def _arrays(X: Any, y: Any, groups: Any, times: Any) -> tuple[Any, np.ndarray, n
     names = list(getattr(X, "columns", ()))
     if twice := sorted({str(name) for name in names if names.count(name) > 1}) if len(set(names)) < len(names) else []:
         raise DataError(f"X has the column {twice[0]!r} more than once; each needs a name of its own")
-    y = y.toarray() if hasattr(y, "toarray") else np.asarray(y)
-    if y.ndim == 2 and y.shape[1] == 1:
-        y = y[:, 0]
     groups, times = (None if values is None else np.asarray(values) for values in (groups, times))
     check_consistent_length(X, y, groups, times)
     if times is not None and times.dtype.kind in "fmM" and (missing := int((times != times).sum())):
@@ -311,20 +334,11 @@ def _check_facts(names: Set[str], candidates: Sequence[Candidate]) -> None:
         raise DataError(f"row_facts holds {strange[0]!r}, which no loss asks for{did_you_mean(strange[0], known)}")
 
 
-def _protocol(task: str, y: np.ndarray) -> Protocol:
-    if task != "auto" and task not in PROTOCOLS:
-        raise UnknownNameError(f"unknown task {task!r}{did_you_mean(task, PROTOCOLS)} (auto, {', '.join(PROTOCOLS)})")
-    found = find_task(y)
-    if task == "embedding" and found != "multilabel":
-        return PROTOCOLS[task]
-    if task == "embedding":
-        raise TaskError(
-            f"task='embedding' learns from one class per row, y of shape (n,); y holds {y.shape[1]} labels per row. "
-            "Compare classifiers, task='multilabel', or make a class of each set of labels"
-        )
-    if task not in ("auto", found):
-        raise TaskError(f"task={task!r}, but y is {found}; leave task out, or give another y")
-    return PROTOCOLS[found]
+def _check_refused(protocol: Protocol, **given: Any) -> None:
+    """Refuse arguments that have no meaning for a task."""
+    for name, reason in protocol.refuses.items():
+        if given[name] is not None:
+            raise DataError(f"{name} has no place in task={protocol.task!r}: {reason}")
 
 
 def _seed(random_state: Any) -> int:
@@ -342,7 +356,7 @@ def _seed(random_state: Any) -> int:
 def _model(estimator: Any, protocol: Protocol, plan: Plan) -> Any:
     """Return the unfitted estimator, its loss still to be set."""
     if estimator is None:
-        steps = math.ceil(min(len(s.train) for s in plan.splits) / 128)  # batches of an epoch
+        steps = math.ceil(min(len(s.train) for s in plan.splits) / protocol.batch)
         return protocol.estimator(max_epochs=int(np.clip(math.ceil(STEPS / steps), *EPOCHS)))
     if not isinstance(estimator, protocol.estimator):
         raise TaskError(

@@ -48,6 +48,8 @@ class Settings:
         The splits in words, and as Python.
     source : str
         Python that makes ``X`` and ``y``.
+    target : str
+        Python that makes of these what fits are given for ``y`` where it is something else, and ``classes``.
     estimator, preprocessor : str
         As Python, the loss left out.
     imports : tuple of (str, str)
@@ -78,6 +80,7 @@ class Settings:
     estimator: str
     preprocessor: str
     imports: tuple[tuple[str, str], ...] = ()
+    target: str = ""
     fit_facts: tuple[str, ...] = ()
     grouped: bool = False
     ordered: bool = False

@@ -12,7 +12,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 import joblib
 import numpy as np
@@ -25,6 +25,7 @@ from skorch.callbacks import Callback
 from threadpoolctl import threadpool_limits
 
 from sklearnloss import registry
+from sklearnloss.comparison.protocols import Protocol
 from sklearnloss.comparison.splitting import Split
 from sklearnloss.functional.probabilities import binned, top_label
 
@@ -50,13 +51,13 @@ class Problem:
     splits : tuple of Split
         What to fit on.
     classes : array of shape (k,) or None
-        All classes; None for several labels.
+        All classes; None for several labels, and for bags.
     fit_facts : mapping of str to array
         Given to ``fit``: the rows of the split, and ``classes`` as they are.
     scorers : mapping of str to callable
         The first is what the losses are ranked by.
-    method : {"predict", "transform"}
-        What they look at.
+    protocol : Protocol
+        Of the task.
     """
 
     X: Any
@@ -65,7 +66,7 @@ class Problem:
     classes: np.ndarray | None
     fit_facts: Mapping[str, np.ndarray]
     scorers: Mapping[str, Any]
-    method: Literal["predict", "transform"] = "predict"
+    protocol: Protocol
 
 
 @lru_cache(maxsize=1)
@@ -136,7 +137,7 @@ def pinned(threads: int) -> Iterator[None]:
 
 
 def _fit_and_judge(problem: Problem, split: Split, pipeline: Pipeline, spec: Any) -> Record:
-    prepare, model = pipeline["prepare"], pipeline["model"]
+    prepare, model, judged = pipeline["prepare"], pipeline["model"], problem.protocol.judged
     model.set_params(loss=spec, random_state=split.seed)
     X, y = _rows(problem.X, split.train), _rows(problem.y, split.train)
     X_test, y_test = _rows(problem.X, split.test), _rows(problem.y, split.test)
@@ -145,7 +146,7 @@ def _fit_and_judge(problem: Problem, split: Split, pipeline: Pipeline, spec: Any
     started = time.perf_counter()
     prepared = prepare.fit_transform(X, y)
     prepared_test = prepare.transform(X_test)
-    points = CURVE_POINTS if problem.method == "predict" else _points_of_pairs(len(split.test))
+    points = _points_of_pairs(len(split.test)) if judged == "embeddings" else CURVE_POINTS
     curve = HeldOutCurve(model, next(iter(problem.scorers.values())), prepared_test, y_test, points=points)
     callbacks = model.callbacks
     model.set_params(callbacks=[*(callbacks or []), ("held_out_curve", curve)])
@@ -154,7 +155,7 @@ def _fit_and_judge(problem: Problem, split: Split, pipeline: Pipeline, spec: Any
     fit_seconds = time.perf_counter() - started - curve.seconds
 
     started = time.perf_counter()
-    made = getattr(pipeline, problem.method)(X_test)
+    made = getattr(pipeline, problem.protocol.method)(X_test)
     predict_seconds = time.perf_counter() - started
     return {
         "scores": _scores(pipeline, problem.scorers, X_test, y_test),
@@ -164,8 +165,8 @@ def _fit_and_judge(problem: Problem, split: Split, pipeline: Pipeline, spec: Any
         "n_test": len(split.test),
         "epochs": int(model.n_iter_),
         "curve": curve.points(model.loss_curve_),
-        "calibration": _calibration(pipeline, X_test, y_test),
-        "confusion": _confusion(problem.classes, y_test, made) if problem.method == "predict" else None,
+        "calibration": _calibration(pipeline, X_test, y_test) if judged == "predictions" else None,
+        "confusion": _confusion(problem.classes, y_test, made) if judged == "predictions" else None,
     }
 
 

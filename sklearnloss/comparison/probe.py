@@ -1,4 +1,4 @@
-"""What a linear model, judged on rows it has not learnt from, says about the labels."""
+"""What a linear model, judged on rows it has not learnt from, says about the labels; and how bags differ."""
 
 import warnings
 from dataclasses import dataclass
@@ -6,15 +6,20 @@ from typing import Any
 
 import numpy as np
 from scipy.sparse import issparse
+from scipy.stats import chi2
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.linear_model import LogisticRegression
 from sklearn.model_selection import StratifiedKFold, cross_val_predict
 from sklearn.neighbors import KNeighborsClassifier, NearestCentroid
 from sklearn.utils import check_random_state
 
+from sklearnloss.bags.targets import check_proportions, read_bags
 from sklearnloss.comparison.preprocessing import make_preprocessor
 
-__all__ = ["ClassProbe", "ClusterProbe", "LabelProbe", "probe_classes", "probe_clusters", "probe_labels"]
+__all__ = [
+    "BagProbe", "ClassProbe", "ClusterProbe", "LabelProbe", "probe_bags", "probe_classes", "probe_clusters",
+    "probe_labels",
+]  # fmt: skip
 
 MAX_ROWS = 2000
 MAX_LABELS = 20
@@ -101,6 +106,43 @@ class ClusterProbe:
 
     by_neighbour: np.ndarray
     by_mean: np.ndarray
+
+
+@dataclass(frozen=True)
+class BagProbe:
+    """How the proportions of bags differ.
+
+    Attributes
+    ----------
+    sizes : array of shape (b,)
+        Rows of each bag.
+    between : float in [0, 1]
+        Share of the variance of the classes that lies between bags: one if each bag has one class, about the number of
+        bags over that of rows if rows were put together at random.
+    p : float in [0, 1]
+        Chance that proportions of bags of rows put together at random differ as much (chi-squared test).
+    """
+
+    sizes: np.ndarray
+    between: float
+    p: float
+
+
+def probe_bags(y: np.ndarray) -> BagProbe:
+    """Look at what is known of bags.
+
+    Parameters
+    ----------
+    y : structured array of shape (n,)
+        As `bag_targets` makes it.
+    """
+    table = check_proportions(read_bags(y["p"], y["bag"]))
+    sizes, known = table.sizes, table.values
+    shares = sizes @ known / sizes.sum()
+    apart = sizes @ np.square(known - shares)  # (k,)
+    statistic, freedom = float((apart / shares).sum()), (len(sizes) - 1) * (len(shares) - 1)
+    between = apart.sum() / (sizes.sum() * (shares * (1 - shares)).sum())
+    return BagProbe(sizes, float(between), float(chi2.sf(statistic, freedom)))
 
 
 def probe_clusters(X: Any, y: np.ndarray, *, random_state: Any = 0) -> ClusterProbe | None:

@@ -2,32 +2,41 @@
 
 import math
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import numpy as np
 from sklearn.metrics import get_scorer, get_scorer_names
 
+from sklearnloss.bags.scorers import BagScorer, bag_interval_scorer, bag_kl_scorer, bag_l1_scorer
 from sklearnloss.comparison.candidates import short_name
-from sklearnloss.comparison.protocols import LOPSIDED, Protocol
+from sklearnloss.comparison.protocols import LOPSIDED, Judged, Protocol
 from sklearnloss.estimators.embedding_scorer import EmbeddingScorer, embedding_scorer
 from sklearnloss.exceptions import ParameterError, TaskError, UnknownNameError, did_you_mean
 from sklearnloss.registry import components
 
-__all__ = ["ceiling", "find_scorers", "name_of_scorer", "python_of_scorer", "title"]
+__all__ = ["ceiling", "find_scorers", "name_of_scorer", "python_of_scorer", "row_accuracy", "title", "usual_rope"]
 
 AMONG_THEMSELVES = "each row held out is looked for among the others held out with it"
+NOT_RANKED = (
+    "row accuracy looks at labels of the rows held out; no loss was trained on such labels, or is ranked by them"
+)
 TITLES = {
     "map_at_r": "MAP@R",
     "r_precision": "R-precision",
     "nmi": "NMI",
     "neg_eer": "negative EER",
     "neg_opis": "negative OPIS",
+    "bag_kl": "negative bag KL",
+    "bag_l1": "negative bag L1",
 }
+BAG_SCORES = {"bag_kl": bag_kl_scorer, "bag_l1": bag_l1_scorer, "bag_interval": bag_interval_scorer}
+ROPE = 0.01
+ROPES = {"bag_kl": 0.001}  # what proportions of one half cost that are off by 0.02
 # scores of classification are one at best, or zero if they are negated
 BOUNDED = frozenset(get_scorer_names()) - {"positive_likelihood_ratio"}
-BEST = {"map_at_r": 1.0, "r_precision": 1.0, "nmi": 1.0, "tolerance": 1.0} | {
-    f"neg_{name}": 0.0 for name in ("eer", "opis", "utilization")
+BEST = {"map_at_r": 1.0, "r_precision": 1.0, "nmi": 1.0, "tolerance": 1.0, "row_accuracy": 1.0} | {
+    name: 0.0 for name in ("neg_eer", "neg_opis", "neg_utilization", "bag_kl", "bag_l1")
 }
 
 
@@ -66,7 +75,7 @@ def find_scorers(
         named, notes = _named(scoring), ()
     if not named:
         raise ParameterError(f"scoring is empty; name a scorer such as {protocol.scoring[0]!r}, or leave it out")
-    find = _embedding_scorer if protocol.method == "transform" else _scorer
+    find = FINDERS[protocol.judged]
     scorers: dict[str, Any] = {}
     for called, scorer in named:
         if called in scorers:
@@ -74,7 +83,46 @@ def find_scorers(
         scorers[called] = find(scorer)
     if any(isinstance(scorer, EmbeddingScorer) for scorer in scorers.values()):
         notes += (AMONG_THEMSELVES,)
+    if row_accuracy in scorers.values():
+        _check_beside(scorers, y)
+        notes += (NOT_RANKED,)
     return scorers, tuple(python_of_scorer(given, scorers[called]) for called, given in named), notes
+
+
+def _check_beside(scorers: Mapping[str, Any], y: np.ndarray) -> None:
+    """Refuse to rank by labels of rows, or to judge by them where there are none."""
+    if next(iter(scorers.values())) is row_accuracy:
+        raise ParameterError(
+            "row_accuracy looks at labels of rows, by which nothing is chosen; name 'bag_kl' before it"
+        )
+    if "label" not in (y.dtype.names or ()):
+        raise ParameterError("row_accuracy needs the class of each row, and y holds what is known of bags")
+
+
+def row_accuracy(estimator: Any, X: Any, y: np.ndarray) -> float:
+    """Return the share of rows of bags that are given their class, where it is known.
+
+    Parameters
+    ----------
+    estimator : fitted classifier
+        With ``classes_``.
+    X : array of shape (n, d)
+        Rows.
+    y : structured array of shape (n,)
+        As `bag_targets` makes it, with the field ``label`` beside, the number of each row's class.
+    """
+    return float(np.mean(np.searchsorted(estimator.classes_, estimator.predict(X)) == y["label"]))
+
+
+def usual_rope(score: str) -> float:
+    """Return how close two values of a score have to be to be equivalent in practice.
+
+    Examples
+    --------
+    >>> usual_rope("accuracy"), usual_rope("bag_kl")
+    (0.01, 0.001)
+    """
+    return ROPES.get(score, ROPE)
 
 
 def title(score: str) -> str:
@@ -119,6 +167,8 @@ def name_of_scorer(scorer: Any) -> str:
     """
     if isinstance(scorer, str):
         return scorer
+    if isinstance(scorer, BagScorer):
+        return scorer.name.removesuffix("_scorer")
     if not isinstance(scorer, EmbeddingScorer):
         return str(getattr(scorer, "__name__", type(scorer).__name__))
     choice, params = scorer.metric.choose(), dict(scorer.metric.params)
@@ -144,12 +194,14 @@ def python_of_scorer(given: Any, scorer: Any) -> str:
     """
     if isinstance(scorer, EmbeddingScorer):
         return repr(scorer).replace("'", '"') if isinstance(scorer.metric.spec, str) else ""
+    if isinstance(scorer, BagScorer):
+        return repr(scorer)
     return f'"{given}"' if isinstance(given, str) else ""
 
 
 def _usual(protocol: Protocol, y: np.ndarray) -> tuple[list[str], tuple[str, ...]]:
     """Return the scores of a task where the user named none; uneven classes are ranked by what counts them alike."""
-    names = list(protocol.scoring)
+    names = [*protocol.scoring, *(["row_accuracy"] if "label" in (y.dtype.names or ()) else [])]
     ratio = _imbalance(y) if protocol.rare else 1.0
     if ratio < LOPSIDED:
         return names, ()
@@ -197,8 +249,30 @@ def _embedding_scorer(scorer: Any) -> Any:
     raise UnknownNameError(f"unknown scorer {scorer!r}{did_you_mean(scorer, usual)} ({', '.join(usual)})")
 
 
+def _bag_scorer(scorer: Any) -> Any:
+    """Return a score of bags by its name, such as ``bag_kl``."""
+    if not isinstance(scorer, str):
+        return get_scorer(scorer)
+    known = BAG_SCORES | {"row_accuracy": row_accuracy}
+    if (name := scorer.removesuffix("_scorer")) in known:
+        return known[name]
+    if scorer in get_scorer_names():
+        raise TaskError(
+            f"scoring={scorer!r} judges rows by their labels, and of bags only the proportions are known; name one of "
+            f"{', '.join(BAG_SCORES)}"
+        )
+    raise UnknownNameError(f"unknown scorer {scorer!r}{did_you_mean(scorer, BAG_SCORES)} ({', '.join(BAG_SCORES)})")
+
+
 def _embedding_scores() -> dict[str, EmbeddingScorer]:
     """Return the scores of embeddings that there are, by name; recall with one neighbour stands for all its kind."""
     names = [short_name(c) for c in components("metric") if c.role == "embeddings"]
     scorers = [embedding_scorer(name) for name in names]
     return {name_of_scorer(scorer): scorer for scorer in scorers}
+
+
+FINDERS: dict[Judged, Callable[[Any], Any]] = {
+    "predictions": _scorer,
+    "embeddings": _embedding_scorer,
+    "bags": _bag_scorer,
+}

@@ -9,9 +9,12 @@ import joblib
 import numpy as np
 from sklearn.model_selection import GroupKFold, KFold, StratifiedGroupKFold, StratifiedKFold, TimeSeriesSplit, check_cv
 
+from sklearnloss.bags.splitters import StratifiedBagKFold
+from sklearnloss.bags.targets import is_bag_targets
+from sklearnloss.comparison.given import Target
 from sklearnloss.exceptions import DataError, DataWarning
 
-__all__ = ["Plan", "Split", "check_retrieval", "plan_splits"]
+__all__ = ["Plan", "Split", "check_retrieval", "check_whole_bags", "plan_splits"]
 
 
 @dataclass(frozen=True)
@@ -69,10 +72,10 @@ def plan_splits(
     X : array or DataFrame
         Rows.
     y : array of shape (n,) or (n, n_labels)
-        Targets.
+        Targets; those that `bag_targets` makes carry bags, which are kept whole.
     cv : int, splitter or iterable of (train, test), default=5
-        A number of folds, stratified by class; whole groups stay together; with times no row that a fold is judged by
-        is earlier than one it was trained on. Anything else is taken as it is.
+        A number of folds, stratified by class or proportions; whole groups stay together; with times no row that a fold
+        is judged by is earlier than one it was trained on. Anything else is taken as it is.
     repeats : int, default=None
         Each with other folds and another seed; None is 2, or 1 for times and for splits of one's own.
     groups : array of shape (n,), default=None
@@ -102,15 +105,17 @@ def plan_splits(
         raise DataError(f"repeats={repeats} would repeat the same folds: with {given} it must be 1")
     if whole:
         _check_size(len(y), int(cv), groups, times)
+    labels, bagged = _labels(y), is_bag_targets(y)
+    if bagged and groups is not None:
+        _check_nested(y["bag"], groups)
     if times is not None and whole:
         _warn_of_ties(times, int(cv))
-    labels = y if y.ndim == 1 else None
     if whole and times is None and groups is None and labels is not None:
         _warn_of_rare_classes(labels, int(cv))
     splits: list[Split] = []
     for repeat in range(repeats):
         seed = random_state + repeat
-        splitter, code = _splitter(cv if not whole else int(cv), labels, groups, times, seed)
+        splitter, code = _splitter(cv if not whole else int(cv), y, groups, times, seed)
         with warnings.catch_warnings():
             warnings.filterwarnings("ignore", "The least populated class")  # said above, in words of ours
             parts = list(_parts(splitter, X, y, groups, times))
@@ -123,7 +128,8 @@ def plan_splits(
         folds,
         repeats,
         own=not whole,
-        stratified=labels is not None,
+        stratified=labels is not None or (bagged and groups is None),
+        bagged=bagged,
         grouped=groups is not None,
         ordered=times is not None,
     )
@@ -131,13 +137,13 @@ def plan_splits(
     return Plan(tuple(splits), words, code, identity)
 
 
-def check_retrieval(y: np.ndarray, splits: tuple[Split, ...]) -> None:
+def check_retrieval(target: Target, splits: tuple[Split, ...]) -> None:
     """Refuse splits on which nothing can be learnt, or nothing be found among the rows held out.
 
     Parameters
     ----------
-    y : array of shape (n,)
-        Classes.
+    target : Target
+        Classes of rows.
     splits : tuple of Split
         What to train on, and what is held out.
 
@@ -146,6 +152,7 @@ def check_retrieval(y: np.ndarray, splits: tuple[Split, ...]) -> None:
     DataError
         If a part has one class, or rows held out are each of another class.
     """
+    y = target.values
     for split in splits:
         which = f"fold {split.fold + 1} of repeat {split.repeat + 1}"
         for rows, what in ((split.train, "trains on"), (split.test, "holds out")):
@@ -159,6 +166,55 @@ def check_retrieval(y: np.ndarray, splits: tuple[Split, ...]) -> None:
                 f"{which} holds out {len(split.test)} rows, each of another class: there is nothing to find; give "
                 "fewer folds"
             )
+
+
+def check_whole_bags(target: Target, splits: tuple[Split, ...]) -> None:
+    """Refuse splits that cut a bag, or on which nothing can be learnt from bags.
+
+    Parameters
+    ----------
+    target : Target
+        Of bags.
+    splits : tuple of Split
+        What to train on, and what is held out.
+
+    Raises
+    ------
+    DataError
+        If rows of a bag are on both sides, or are missing, or a fit gets one bag or misses a class.
+    """
+    table = target.table
+    for split in splits:
+        which = f"fold {split.fold + 1} of repeat {split.repeat + 1}"
+        for rows, what in ((split.train, "trains on"), (split.test, "holds out")):
+            found = np.bincount(table.code[rows], minlength=len(table.ids))
+            if cut := np.flatnonzero((found > 0) & (found < table.sizes)).tolist():
+                raise DataError(
+                    f"{which} {what} {found[cut[0]]} of the {table.sizes[cut[0]]} rows of bag "
+                    f"{table.ids[cut[0]].item()!r}; what is known of a bag says nothing of a part of it, give splits "
+                    "of whole bags, such as BagKFold"
+                )
+        trained = np.unique(table.code[split.train])
+        if len(trained) < 2:
+            raise DataError(
+                f"{which} trains on one bag, {table.ids[trained[0]].item()!r}, whose proportions do not tell its rows "
+                f"apart; give more bags (there are {len(table.ids)}), or more folds"
+            )
+        if lost := np.flatnonzero(~(table.values[trained] > 0).any(axis=0)).tolist():
+            among = int((table.values[:, lost[0]] > 0).sum())
+            raise DataError(
+                f"{which} trains on no bag with class {target.name_of(lost[0])!r}, which is in {among} of "
+                f"{len(table.ids)} bags; join it with another class"
+            )
+
+
+def _check_nested(bags: np.ndarray, groups: np.ndarray) -> None:
+    """Refuse groups that cut bags."""
+    _, number = np.unique(groups, return_inverse=True)
+    ids, first, code = np.unique(bags, return_index=True, return_inverse=True)
+    if (cut := number != number[first][code]).any():
+        bag = ids[code[int(cut.argmax())]].item()
+        raise DataError(f"bag {bag!r} has rows of several groups; bags and groups are kept whole, so a bag lies in one")
 
 
 def _check_size(n: int, folds: int, groups: np.ndarray | None, times: np.ndarray | None) -> None:
@@ -186,15 +242,23 @@ def _warn_of_ties(times: np.ndarray, folds: int) -> None:
         warnings.warn("rows of one time are on both sides of a fold; give finer times", DataWarning, stacklevel=4)
 
 
+def _labels(y: np.ndarray) -> np.ndarray | None:
+    """Return classes of rows; None for several labels, and for bags."""
+    return None if y.ndim == 2 or is_bag_targets(y) else y
+
+
 def _splitter(
-    cv: Any, labels: np.ndarray | None, groups: np.ndarray | None, times: np.ndarray | None, seed: int
+    cv: Any, y: np.ndarray, groups: np.ndarray | None, times: np.ndarray | None, seed: int
 ) -> tuple[Any, str]:
+    labels = _labels(y)
     if not isinstance(cv, int):
         return check_cv(cv, labels, classifier=True), repr(cv)
     if times is not None:
         return TimeSeriesSplit(cv), f"TimeSeriesSplit({cv})"
     if groups is not None:
         cls: Any = GroupKFold if labels is None else StratifiedGroupKFold
+    elif is_bag_targets(y):
+        cls = StratifiedBagKFold
     else:
         cls = KFold if labels is None else StratifiedKFold
     return cls(cv, shuffle=True, random_state=seed), f"{cls.__name__}({cv}, shuffle=True, random_state=seed)"
@@ -211,12 +275,12 @@ def _parts(
         yield order[train], order[test]
 
 
-def _words(folds: int, repeats: int, *, own: bool, stratified: bool, grouped: bool, ordered: bool) -> str:
+def _words(folds: int, repeats: int, *, own: bool, stratified: bool, bagged: bool, grouped: bool, ordered: bool) -> str:
     if own:
         return f"{folds} splits of the user's own"
     if ordered:
         return f"{folds} folds forward in time"
     how = "stratified " if stratified else ""
-    kept = ", groups kept whole" if grouped else ""
+    kept = ", groups kept whole" if grouped else " of whole bags" if bagged else ""
     again = f", repeated {repeats} times" if repeats > 2 else ", repeated twice" if repeats == 2 else ""
     return f"{folds} {how}folds{kept}{again}"

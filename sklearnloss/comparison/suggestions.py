@@ -6,15 +6,17 @@ paper claims.
 
 import math
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass, field
-from typing import Any
+from dataclasses import dataclass, field, replace
+from typing import Any, NamedTuple
 
 import numpy as np
 
 from sklearnloss.comparison.probe import (
+    BagProbe,
     ClassProbe,
     ClusterProbe,
     LabelProbe,
+    probe_bags,
     probe_classes,
     probe_clusters,
     probe_labels,
@@ -43,6 +45,10 @@ EASY_NEGATIVES = 0.3
 SEVERAL_LABELS = 1.2  # labels of a row, on average
 BATCH, PER_CLASS = 128, 4  # rows of a batch of MetricEmbedder, and of each class in it
 CLUSTERS = 0.05  # share of rows that have a neighbour of their class, but not the nearest class mean
+BY_CHANCE = 0.05  # p-value from which bags may have been put together at random
+SMALL_BAGS = 64  # rows
+SEVERAL_BAGS = 128  # rows of which a batch of LLPClassifier holds two bags
+DIFFERENT_BAGS = 0.25  # share of the variance of the classes that lies between bags
 SMALL_CLASSES = 0.5  # share of classes with fewer rows than a batch wants of each
 Z95 = 1.645  # one-sided
 
@@ -67,7 +73,7 @@ class Suggestion:
 
     @property
     def spec(self) -> Loss:
-        """The loss as ``LossClassifier(loss=...)`` takes it, or ``MetricEmbedder(loss=...)``."""
+        """The loss as ``LossClassifier(loss=...)`` takes it, or `MetricEmbedder`, or `LLPClassifier`."""
         return Loss(self.loss, **self.params)
 
     def __str__(self) -> str:
@@ -83,9 +89,9 @@ def suggest_losses(X: Any, y: Any, *, task: str | None = None, random_state: Any
     X : array, sparse matrix, pandas or polars DataFrame of shape (n, d)
         Features as they come.
     y : array of shape (n,) or (n, n_labels)
-        Classes, or labels of zeros and ones.
-    task : {"binary", "multiclass", "multilabel", "embedding"} or None, default=None
-        None finds out from y whether it is one of the first three.
+        Classes, or labels of zeros and ones; or what `bag_targets` makes.
+    task : {"binary", "multiclass", "multilabel", "embedding", "llp"} or None, default=None
+        None finds out from y which it is; embeddings are asked for.
     random_state : int, RandomState or None, default=0
         Draws the rows, 2,000 at most, and the folds of the linear model behind some of the reasons.
 
@@ -112,23 +118,12 @@ def suggest_losses(X: Any, y: Any, *, task: str | None = None, random_state: Any
     logit_adjusted: class '1' has 5.6% of the rows, 1 for 17 of '0'; for balanced accuracy all classes count alike
     """
     found = find_task(y)
-    embedded = task == "embedding" and found != "multilabel"
-    if task is not None and task != found and not embedded:
+    if task not in (None, found) and (task, found) not in EMBEDDED:
         raise TaskError(f"task={task!r}, but y is {found}; leave task out, or give another y")
-    values = plain_target(y)
     X = X if hasattr(X, "shape") else np.asarray(X)
-    facts = describe_data(X, y)
-    if found == "multilabel":
-        view = _View(facts, labels=probe_labels(X, values, random_state=random_state))
-        rules = LABEL_RULES
-    else:
-        classes = np.unique(values)
-        clusters = probe_clusters(X, values, random_state=random_state) if embedded else None
-        probe = probe_classes(X, values, random_state=random_state)
-        view = _View(facts, classes=probe, clusters=clusters, positive=str(classes[1]))
-        rules = EMBEDDING_RULES if embedded else CLASS_RULES
-    findings = [finding for rule in rules for finding in rule(view)]
-    return [_embedding_baseline(view) if embedded else _baseline(facts), *_merged(findings)]
+    road = ROADS[task or found]
+    view = road.look(describe_data(X, y), X, plain_target(y), random_state)
+    return [road.baseline(view), *_merged([finding for rule in road.rules for finding in rule(view)])]
 
 
 @dataclass(frozen=True)
@@ -139,6 +134,7 @@ class _View:
     classes: ClassProbe | None = None
     labels: LabelProbe | None = None
     clusters: ClusterProbe | None = None
+    bags: BagProbe | None = None
     positive: str = ""
 
     @property
@@ -164,13 +160,41 @@ class _Finding:
     params: Mapping[str, Any] = field(default_factory=dict)
 
 
-def _baseline(facts: Mapping[str, Any]) -> Suggestion:
-    if facts["task"] == "multilabel":
-        mean = facts["labels_per_row"]["mean"]
-        return Suggestion("bce", {}, f"the one to beat; {len(facts['classes'])} labels, {mean:.1f} of them per row")
-    top = facts["classes"][0]
+def _look_at_classes(facts: Mapping[str, Any], X: Any, y: np.ndarray, random_state: Any) -> _View:
+    return _View(facts, classes=probe_classes(X, y, random_state=random_state), positive=str(np.unique(y)[1]))
+
+
+def _look_at_clusters(facts: Mapping[str, Any], X: Any, y: np.ndarray, random_state: Any) -> _View:
+    view = _look_at_classes(facts, X, y, random_state)
+    return replace(view, clusters=probe_clusters(X, y, random_state=random_state))
+
+
+def _look_at_labels(facts: Mapping[str, Any], X: Any, y: np.ndarray, random_state: Any) -> _View:
+    return _View(facts, labels=probe_labels(X, y, random_state=random_state))
+
+
+def _look_at_bags(facts: Mapping[str, Any], X: Any, y: np.ndarray, random_state: Any) -> _View:
+    return _View(facts, bags=probe_bags(y))
+
+
+def _class_baseline(view: _View) -> Suggestion:
+    top = view.commonest
     reason = f"the one to beat; always answering {top['name']!r} would be right in {top['share']:.0%} of the rows"
     return Suggestion("cross_entropy", {}, reason)
+
+
+def _label_baseline(view: _View) -> Suggestion:
+    mean = view.facts["labels_per_row"]["mean"]
+    return Suggestion("bce", {}, f"the one to beat; {view.n_classes} labels, {mean:.1f} of them per row")
+
+
+def _bag_baseline(view: _View) -> Suggestion:
+    bags = view.facts["bags"]
+    reason = (
+        f"the one to beat; the mean proportions of the {bags['count']:,} bags as the prediction for each have a "
+        f"negative bag KL of {bags['mean_kl']:.4f}"
+    )
+    return Suggestion("proportion_ce", {}, reason)
 
 
 def _embedding_baseline(view: _View) -> Suggestion:
@@ -418,7 +442,75 @@ def _small_classes(view: _View) -> Iterator[_Finding]:
     )
 
 
+def _random_bags(view: _View) -> Iterator[_Finding]:
+    assert view.bags is not None
+    median = view.facts["bags"]["median"]
+    if view.bags.p < BY_CHANCE or median > SMALL_BAGS:
+        return
+    yield _Finding(
+        1 + view.bags.p,
+        "easy_llp",
+        f"the proportions of {len(view.bags.sizes):,} bags differ no more than if rows were put together at random "
+        f"(p = {view.bags.p:.2f}); of such bags it estimates the loss of rows without bias",
+        {"nonnegative": True},
+    )
+
+
+def _small_bags(view: _View) -> Iterator[_Finding]:
+    median = view.facts["bags"]["median"]
+    if median > SMALL_BAGS:
+        return
+    yield _Finding(
+        1 + math.log(SMALL_BAGS / median),
+        "em_llp",
+        f"half of the bags have at most {median:g} rows, so that their counts say much of each; it asks how likely a "
+        "class is for a row given these",
+    )
+
+
+def _different_bags(view: _View) -> Iterator[_Finding]:
+    assert view.bags is not None
+    if view.bags.between < DIFFERENT_BAGS or view.facts["bags"]["median"] > SEVERAL_BAGS:
+        return
+    yield _Finding(
+        view.bags.between / DIFFERENT_BAGS,
+        "llp_fc",
+        f"{view.bags.between:.0%} of the variance of the classes lies between bags; it learns from which bag a row is",
+    )
+
+
+def _few_bags(view: _View) -> Iterator[_Finding]:
+    count, columns = view.facts["bags"]["count"], view.facts["columns"]
+    if count >= ROWS_PER_COLUMN * columns:
+        return
+    yield _Finding(
+        1 + math.log(ROWS_PER_COLUMN * columns / count),
+        "llp_vat",
+        f"{count:,} bags for {columns:,} columns; predictions must not change much in the neighborhood of a row either",
+    )
+
+
 Rule = Callable[[_View], Iterator[_Finding]]
-CLASS_RULES: tuple[Rule, ...] = (_imbalance, _easy_rows, _wrong_labels, _many_classes, _few_rows, _overconfidence)
-EMBEDDING_RULES: tuple[Rule, ...] = (_proxies, _several_clusters, _small_classes)
-LABEL_RULES: tuple[Rule, ...] = (_sparse_labels, _several_labels)
+
+
+class _Road(NamedTuple):
+    """How losses of a task are found: what is looked at, the baseline, and the rules."""
+
+    look: Callable[[Mapping[str, Any], Any, np.ndarray, Any], _View]
+    baseline: Callable[[_View], Suggestion]
+    rules: tuple[Rule, ...]
+
+
+EMBEDDED = {("embedding", "binary"), ("embedding", "multiclass")}  # asked for, and what y is
+CLASSES = _Road(
+    _look_at_classes,
+    _class_baseline,
+    (_imbalance, _easy_rows, _wrong_labels, _many_classes, _few_rows, _overconfidence),
+)
+ROADS: dict[str, _Road] = {
+    "binary": CLASSES,
+    "multiclass": CLASSES,
+    "multilabel": _Road(_look_at_labels, _label_baseline, (_sparse_labels, _several_labels)),
+    "embedding": _Road(_look_at_clusters, _embedding_baseline, (_proxies, _several_clusters, _small_classes)),
+    "llp": _Road(_look_at_bags, _bag_baseline, (_random_bags, _small_bags, _different_bags, _few_bags)),
+}

@@ -9,10 +9,26 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from sklearn import datasets
 
-from sklearnloss.comparison.columns import check_columns, find_columns, find_leaks, leave_out, read_texts
+from sklearnloss.bags.targets import check_bags
+from sklearnloss.comparison.columns import (
+    check_columns,
+    find_bag_names,
+    find_columns,
+    find_leaks,
+    leave_out,
+    read_texts,
+)
 from sklearnloss.comparison.frames import column_kinds, require_pandas, to_numbers
+from sklearnloss.comparison.given import holds_shares
 from sklearnloss.comparison.reading import cut, read_file
-from sklearnloss.comparison.targets import check_classes, check_labels, check_positive, check_rows
+from sklearnloss.comparison.targets import (
+    check_classes,
+    check_labels,
+    check_positive,
+    check_rows,
+    check_shares,
+    plain_column,
+)
 from sklearnloss.exceptions import DataError, DataWarning, did_you_mean
 
 if TYPE_CHECKING:
@@ -34,7 +50,8 @@ class Table:
         What to predict from.
     y : Series of shape (n,) or DataFrame of shape (n, n_labels)
         What to predict: one class per row, or several labels of zeros and ones. With a positive class, whether a row
-        is of that class.
+        is of that class. With bags, the share of the positive class or the shares of several in the row's bag, or the
+        class of each row.
     groups : array of shape (n,) or None
         Rows of one group stay on one side of every split.
     times : array of shape (n,) or None
@@ -45,6 +62,8 @@ class Table:
         Python that gives this table again.
     notes : tuple of str
         What was warned of while it was read.
+    bags : array of shape (n,) or None
+        The bag of each row.
     """
 
     X: "pd.DataFrame"
@@ -54,12 +73,13 @@ class Table:
     name: str
     source: str
     notes: tuple[str, ...] = ()
+    bags: np.ndarray | None = None
 
     def code(self) -> str:
-        """Return Python that makes ``X`` and ``y``, and ``groups`` and ``times`` where there are any."""
+        """Return Python that makes ``X`` and ``y``, and ``groups``, ``times`` and ``bags`` where there are any."""
         lines = ["from sklearnloss import load_table", "", f"table = {self.source}"]
         lines.append("X, y = table.X, table.y.to_numpy()")
-        lines += [f"{name} = table.{name}" for name in ("groups", "times") if getattr(self, name) is not None]
+        lines += [f"{name} = table.{name}" for name in ("groups", "times", "bags") if getattr(self, name) is not None]
         return "\n".join(lines)
 
 
@@ -67,6 +87,7 @@ def load_table(
     source: Any,
     target: str | Sequence[str] | None = None,
     *,
+    bags: str | None = None,
     group: str | None = None,
     time: str | None = None,
     drop: str | Sequence[str] = (),
@@ -85,6 +106,10 @@ def load_table(
     target : str or sequence of str, default=None
         The column to predict. Several, as a sequence or ``"a,b,c"``, are labels of zeros and ones. Sets of scikit-learn
         have theirs.
+    bags : str, default=None
+        A column that names the bag of each row, where only the proportions of the classes in bags are known; not
+        predicted from. The target is then the share of the positive class, the same number on all rows of a bag, or
+        several columns with the share of each class, or the classes of rows, of which proportions are taken.
     group : str, default=None
         A column whose rows of one value stay on one side of every split; not predicted from.
     time : str, default=None
@@ -100,7 +125,7 @@ def load_table(
     Returns
     -------
     Table
-        With ``X``, ``y``, ``groups``, ``times``, ``name`` and ``source``.
+        With ``X``, ``y``, ``groups``, ``times``, ``bags``, ``name`` and ``source``.
 
     Raises
     ------
@@ -136,21 +161,28 @@ def load_table(
     name, who, columns = raw.name, repr(raw.name), list(raw.frame.columns)
     roles = {
         "target": _targets("target" if target is None and raw.bundled else target, columns, who),
+        "bags": find_columns([bags], columns, role="bags", who=who) if bags is not None else [],
         "group": find_columns([group], columns, role="group", who=who) if group is not None else [],
         "time": find_columns([time], columns, role="time", who=who) if time is not None else [],
         "drop": find_columns(drop, columns, role="drop", who=who),
     }
     _check_roles(roles, who)
-    frame, notes = _with_target(raw.frame, roles["target"], who)
-    y = _target(frame[roles["target"]], positive, who)
+    frame, known, notes = _with_target(raw.frame, roles["target"], who)
+    ids = _bags(raw.frame, roles["bags"], who)
+    if ids is None:
+        y = _target(frame[roles["target"]], positive, who)
+    else:
+        y = _target_of_bags(frame[roles["target"]], positive, ids, known, who)
+        ids = ids[known]
     X = frame.drop(columns=[column for names in roles.values() for column in names])
     notes = [*raw.notes, *notes, *(note for column, note in raw.column_notes.items() if column in X)]
     if not raw.bundled:
-        X, more = _features(X, y, who)
+        X, more = _features(X, y, ids, who)
         notes += more
     for note in notes:
         warnings.warn(f"{name}: {note}", DataWarning, stacklevel=2)
     options = {
+        "bags": bags,
         "group": group,
         "time": time,
         "drop": roles["drop"] or None,
@@ -165,6 +197,7 @@ def load_table(
         name=name,
         source=_code(source, {"target": target, **options}),
         notes=tuple(notes),
+        bags=ids,
     )
 
 
@@ -245,16 +278,17 @@ def _check_roles(roles: dict[str, list[str]], who: str) -> None:
             seen[name] = role
 
 
-def _with_target(frame: Any, targets: list[str], who: str) -> tuple[Any, list[str]]:
-    """Leave out the rows whose target is missing."""
+def _with_target(frame: Any, targets: list[str], who: str) -> tuple[Any, np.ndarray, list[str]]:
+    """Leave out the rows whose target is missing; return the others, which they are, and what to say."""
     missing = frame[targets].isna().any(axis=1)
+    known = ~missing.to_numpy()
     if not (count := int(missing.sum())):
-        return frame, []
+        return frame, known, []
     shown = cut(targets)
     if count == len(frame):
         raise DataError(f"{who}: target {shown} is missing in every row")
     kept = frame.loc[~missing].reset_index(drop=True)
-    return kept, [f"left out {count} of {len(frame)} rows, in which target {shown} is missing"]
+    return kept, known, [f"left out {count} of {len(frame)} rows, in which target {shown} is missing"]
 
 
 def _target(y: Any, positive: Any, who: str) -> Any:
@@ -263,15 +297,42 @@ def _target(y: Any, positive: Any, who: str) -> Any:
     return y if positive is None else check_positive(y, positive, who=who)
 
 
-def _features(X: Any, y: Any, who: str) -> tuple[Any, list[str]]:
+def _target_of_bags(y: Any, positive: Any, ids: np.ndarray, known: np.ndarray, who: str) -> Any:
+    """Return shares of classes in bags, or classes of rows; ``known`` are the rows that have it."""
+    if y.shape[1] == 1 and not holds_shares(plain_column(y.iloc[:, 0]).to_numpy(), ids[known]):
+        return _target(y, positive, who)
+    shown = cut(y.columns)
+    if positive is not None:
+        raise DataError(f"{who}: positive={positive!r} is for classes; target {shown} holds shares of them in bags")
+    if (torn := ~known & np.isin(ids, ids[known])).any():
+        bag = ids[torn][0].item()
+        raise DataError(
+            f"{who}: target {shown} is missing in {int((torn & (ids == bag)).sum())} of the {int((ids == bag).sum())} "
+            f"rows of bag {bag!r}; it must be the same in all of them"
+        )
+    return check_shares(y, who=who)
+
+
+def _features(X: Any, y: Any, ids: np.ndarray | None, who: str) -> tuple[Any, list[str]]:
     """Return the columns that can be learnt from, and what to warn of."""
     column_kinds(X)
     X, infinite = check_columns(X, who=who)
-    leaks = find_leaks(X, y)
+    shares = ids is not None and (y.ndim == 2 or y.dtype.kind == "f")
+    leaks = [] if shares else find_leaks(X, y)
+    if ids is not None:
+        leaks += find_bag_names(X, ids)
     X, useless = leave_out(X)
     if not X.shape[1]:
         raise DataError(f"{who}: no column is left to predict from; {'; '.join(useless)}")
     return X, [*infinite, *leaks, *useless]
+
+
+def _bags(frame: Any, names: list[str], who: str) -> np.ndarray | None:
+    if not names:
+        return None
+    series = frame[names[0]]
+    _refuse_missing(series, "bags", who)
+    return check_bags(np.asarray(series.astype(str)) if series.dtype.kind in "mM" else _plain_array(series))
 
 
 def _groups(frame: Any, names: list[str], who: str) -> np.ndarray | None:

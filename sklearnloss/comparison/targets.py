@@ -5,11 +5,12 @@ from typing import Any
 import numpy as np
 from scipy import sparse
 
+from sklearnloss.bags.targets import is_bag_targets
 from sklearnloss.comparison.frames import require_pandas
 from sklearnloss.comparison.reading import cut
 from sklearnloss.exceptions import DataError
 
-__all__ = ["check_classes", "check_labels", "check_positive", "check_rows"]
+__all__ = ["check_classes", "check_labels", "check_positive", "check_rows", "check_shares", "plain_column"]
 
 FEW_VALUES = 20  # numbers as different as that may still be classes
 ROWS_PER_VALUE = 10  # of more different whole numbers, each needs this many rows on average
@@ -33,7 +34,7 @@ def check_classes(y: Any, *, who: str) -> Any:
     title = f"{who}: target {y.name!r}"
     if y.dtype.kind in "mM":
         raise DataError(f"{title} holds dates; it must hold classes")
-    y = _plain(y)
+    y = plain_column(y)
     n_values = y.nunique()
     if n_values < 2:
         raise DataError(
@@ -70,7 +71,7 @@ def check_labels(y: Any, *, who: str) -> Any:
     """
     labels = {}
     for name in y.columns:
-        values = _plain(y[name])
+        values = plain_column(y[name])
         if values.dtype.kind not in "iufb" or not values.isin([0, 1]).all():
             odd = [v for v in values.unique() if isinstance(v, str) or v not in (0, 1)]
             raise DataError(
@@ -83,6 +84,32 @@ def check_labels(y: Any, *, who: str) -> Any:
                 f"{who}: target {name!r} is {labels[name].iloc[0]} in every row; leave it out of the targets"
             )
     return require_pandas("load_table").DataFrame(labels)
+
+
+def check_shares(y: Any, *, who: str) -> Any:
+    """Return shares of classes in bags as floats: a column for each class, or one for the positive class.
+
+    Parameters
+    ----------
+    y : DataFrame of shape (n, k)
+        No value is missing.
+    who : str
+        The table, for the message.
+
+    Raises
+    ------
+    DataError
+        If a column holds no numbers.
+    """
+    columns = {name: plain_column(y[name]) for name in y.columns}
+    for name, values in columns.items():
+        if values.dtype.kind not in "iuf":
+            raise DataError(
+                f"{who}: of several targets of bags each must hold the share of a class, {name!r} holds "
+                f"{cut(values.unique(), 3)}; give one target for classes of rows"
+            )
+    shares = require_pandas("load_table").DataFrame(columns).astype("float64")
+    return shares if shares.shape[1] > 1 else shares.iloc[:, 0]
 
 
 def check_positive(y: Any, positive: Any, *, who: str) -> Any:
@@ -119,7 +146,7 @@ def check_rows(y: Any, n_splits: int, *, groups: Any = None) -> None:
     Parameters
     ----------
     y : array of shape (n,) or (n, n_labels)
-        Classes, or labels of zeros and ones.
+        Classes, or labels of zeros and ones; or what `bag_targets` makes.
     n_splits : int in [2, inf)
         Parts of the cross-validation.
     groups : array of shape (n,), default=None
@@ -128,7 +155,7 @@ def check_rows(y: Any, n_splits: int, *, groups: Any = None) -> None:
     Raises
     ------
     DataError
-        If there are fewer rows, or groups, than parts, or a class or label has one row only.
+        If there are fewer rows, groups or bags than parts, or a class or label has one row only.
 
     Examples
     --------
@@ -143,10 +170,14 @@ def check_rows(y: Any, n_splits: int, *, groups: Any = None) -> None:
         raise DataError(
             f"{len(y)} rows cannot be split into {n_splits} parts; give more rows, or at most {len(y)} splits"
         )
-    if groups is not None and (n_groups := len(set(np.asarray(groups).tolist()))) < n_splits:
-        raise DataError(
-            f"{n_groups} groups, each kept whole, cannot be split into {n_splits} parts; give at most {n_groups} splits"
-        )
+    kept = {"groups": groups, "bags": y["bag"] if is_bag_targets(y) else None}
+    for what, ids in kept.items():
+        if ids is not None and (count := len(set(np.asarray(ids).tolist()))) < n_splits:
+            raise DataError(
+                f"{count} {what}, each kept whole, cannot be split into {n_splits} parts; give at most {count} splits"
+            )
+    if is_bag_targets(y):
+        return
     if y.ndim == 2:
         ones = y.sum(axis=0)
         if rare := np.flatnonzero(np.minimum(ones, len(y) - ones) < 2).tolist():
@@ -173,7 +204,7 @@ def _counts(y: np.ndarray) -> tuple[list[Any], list[int]]:
     return list(counts), list(counts.values())
 
 
-def _plain(y: Any) -> Any:
+def plain_column(y: Any) -> Any:
     """Return a column without pandas' own types; whole numbers as integers, texts and mixtures as they are."""
     if y.dtype.kind == "b" or (y.dtype == object and all(isinstance(v, (bool, np.bool_)) for v in y)):
         return y.astype(bool)

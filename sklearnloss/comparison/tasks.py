@@ -2,12 +2,15 @@
 
 import hashlib
 from itertools import pairwise
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
+from numpy.typing import ArrayLike
 from scipy import sparse
 from sklearn.utils.multiclass import type_of_target
 
+from sklearnloss.bags.scorers import Judged, kl
+from sklearnloss.bags.targets import check_proportions, is_bag_targets, read_bags
 from sklearnloss.comparison.frames import column_kinds, column_names, is_missing, missing_cells, to_numbers, to_texts
 from sklearnloss.estimators._targets import ClassTargets, Kind
 from sklearnloss.exceptions import DataError
@@ -25,17 +28,17 @@ def plain_target(y: Any) -> np.ndarray:
     return values.astype(np.int64) if values.ndim == 2 and values.dtype.kind == "b" else values
 
 
-def find_task(y: Any) -> Kind:
+def find_task(y: Any) -> Kind | Literal["llp"]:
     """Return what a target asks for.
 
     Parameters
     ----------
     y : array of shape (n,) or (n, n_labels)
-        Classes, or labels of zeros and ones.
+        Classes, or labels of zeros and ones; or what `bag_targets` makes.
 
     Returns
     -------
-    {"binary", "multiclass", "multilabel"}
+    {"binary", "multiclass", "multilabel", "llp"}
 
     Raises
     ------
@@ -50,6 +53,8 @@ def find_task(y: Any) -> Kind:
     values = plain_target(y)
     if not values.size:
         raise DataError("the target is empty")
+    if is_bag_targets(values):
+        return "llp"
     if values.dtype.kind in "fO" and (missing := sum(map(is_missing, values.ravel().tolist()))):
         raise DataError(f"the target is missing in {missing} of {len(values)} rows; leave these rows out")
     kind = type_of_target(values)
@@ -68,7 +73,7 @@ def find_task(y: Any) -> Kind:
         raise DataError(f"the target cannot be used: {error}") from error
 
 
-def describe_data(X: Any, y: Any, groups: Any = None) -> dict[str, Any]:
+def describe_data(X: Any, y: Any, groups: Any = None, *, names: ArrayLike | None = None) -> dict[str, Any]:
     """Return the facts about a table that matter for the choice of a loss.
 
     Parameters
@@ -76,9 +81,11 @@ def describe_data(X: Any, y: Any, groups: Any = None) -> dict[str, Any]:
     X : array, sparse matrix, pandas or polars DataFrame of shape (n, d)
         Features.
     y : array of shape (n,) or (n, n_labels)
-        Classes, or labels of zeros and ones.
+        Classes, or labels of zeros and ones; or what `bag_targets` makes.
     groups : array of shape (n,), default=None
         Which rows belong together.
+    names : sequence of shape (k,), default=None
+        Of the classes of bags; None numbers them.
 
     Returns
     -------
@@ -95,7 +102,11 @@ def describe_data(X: Any, y: Any, groups: Any = None) -> dict[str, Any]:
           equals do not all have one target; ``outvoted``, those whose target is not the most frequent of their equals;
         - ``constant_columns``: the names of columns of one value, or none;
         - with several labels ``labels_per_row``: ``mean``, ``min``, ``max``; with groups ``groups``: ``count``,
-          ``smallest``, ``largest``.
+          ``smallest``, ``largest``;
+        - of bags ``bags``: ``count``, rows of the ``smallest``, the ``median`` and the ``largest``, and ``mean_kl``,
+          what ``bag_kl`` is if the shares of all rows are predicted for every bag. Their ``classes`` have ``name``, the
+          ``share`` of all rows, and ``low`` and ``high``, the least and greatest share of a bag; there is neither
+          ``imbalance``, nor anything of equal rows with other targets.
 
     Raises
     ------
@@ -113,11 +124,8 @@ def describe_data(X: Any, y: Any, groups: Any = None) -> dict[str, Any]:
     if len(values) != X.shape[0]:
         raise DataError(f"X has {X.shape[0]} rows and the target {len(values)}")
     kinds = column_kinds(X)
-    names = [str(name) for name in y.columns] if task == "multilabel" and hasattr(y, "columns") else None
     codes = _codes(X, kinds)
     missing = missing_cells(X)
-    classes = _labels(values, names) if task == "multilabel" else _classes(values)
-    counts = [row["count"] for row in classes]
     facts: dict[str, Any] = {
         "task": task,
         "rows": int(X.shape[0]),
@@ -130,36 +138,68 @@ def describe_data(X: Any, y: Any, groups: Any = None) -> dict[str, Any]:
             "columns": int((missing.sum(axis=0) > 0).sum()),
             "rows": int((missing.sum(axis=1) > 0).sum()),
         },
-        "classes": classes,
-        "class_names": _label_names(values, names) if task == "multilabel" else [str(v) for v in np.unique(values)],
-        "imbalance": max(counts) / max(min(counts), 1),
-        "duplicates": _duplicates(codes, values),
+        "duplicates": _duplicates(codes, None if task == "llp" else values),
         "constant_columns": _constant_columns(codes, column_names(X)),
     }
-    if task == "multilabel":
-        per_row = values.sum(axis=1)
-        facts["labels_per_row"] = {"mean": float(per_row.mean()), "min": int(per_row.min()), "max": int(per_row.max())}
+    match task:
+        case "llp":
+            facts |= _bags(values, names)
+        case "multilabel":
+            facts |= _labels(values, [str(name) for name in y.columns] if hasattr(y, "columns") else None)
+        case _:
+            facts |= _classes(values)
     if groups is not None:
         sizes = np.unique(np.asarray(groups).astype(str), return_counts=True)[1]
         facts["groups"] = {"count": len(sizes), "smallest": int(sizes.min()), "largest": int(sizes.max())}
     return facts
 
 
-def _classes(values: np.ndarray) -> list[dict[str, Any]]:
+def _classes(values: np.ndarray) -> dict[str, Any]:
     classes, counts = np.unique(values, return_counts=True)
+    return _counted([str(value) for value in classes], counts, len(values))
+
+
+def _labels(matrix: np.ndarray, names: list[str] | None) -> dict[str, Any]:
+    names = names or [str(j) for j in range(matrix.shape[1])]
+    per_row = matrix.sum(axis=1)
+    spread = {"mean": float(per_row.mean()), "min": int(per_row.min()), "max": int(per_row.max())}
+    return {**_counted(names, matrix.sum(axis=0), len(matrix)), "labels_per_row": spread}
+
+
+def _counted(names: list[str], counts: np.ndarray, rows: int) -> dict[str, Any]:
     order = np.argsort(-counts, kind="stable")
-    return [{"name": str(classes[j]), "count": int(counts[j]), "share": float(counts[j] / len(values))} for j in order]
+    return {
+        "classes": [{"name": names[j], "count": int(counts[j]), "share": float(counts[j] / rows)} for j in order],
+        "class_names": names,
+        "imbalance": float(counts.max() / max(counts.min(), 1)),
+    }
 
 
-def _labels(matrix: np.ndarray, names: list[str] | None) -> list[dict[str, Any]]:
-    counts = matrix.sum(axis=0)
-    names = _label_names(matrix, names)
-    order = np.argsort(-counts, kind="stable")
-    return [{"name": names[j], "count": int(counts[j]), "share": float(counts[j] / len(matrix))} for j in order]
-
-
-def _label_names(matrix: np.ndarray, names: list[str] | None) -> list[str]:
-    return names or [str(j) for j in range(matrix.shape[1])]
+def _bags(targets: np.ndarray, names: ArrayLike | None) -> dict[str, Any]:
+    table = check_proportions(read_bags(targets["p"], targets["bag"]), whole=False)
+    known, sizes = table.values, table.sizes
+    shown = [str(name) for name in (np.arange(known.shape[1]) if names is None else np.asarray(names)).tolist()]
+    shares = sizes @ known / sizes.sum()
+    alike = np.repeat(shares[None], len(table.code), axis=0)
+    return {
+        "classes": [
+            {
+                "name": shown[j],
+                "share": float(shares[j]),
+                "low": float(known[:, j].min()),
+                "high": float(known[:, j].max()),
+            }
+            for j in np.argsort(-shares, kind="stable")
+        ],
+        "class_names": shown,
+        "bags": {
+            "count": len(sizes),
+            "smallest": int(sizes.min()),
+            "median": float(np.median(sizes)),
+            "largest": int(sizes.max()),
+            "mean_kl": kl(Judged(known, alike, table.code, np.ones(len(table.code)))),
+        },
+    }
 
 
 def _codes(X: Any, kinds: list[Any]) -> Any:
@@ -186,20 +226,21 @@ def _codes_of(columns: Any, group: tuple[str, ...]) -> np.ndarray:
     return numbers.toarray() if sparse.issparse(numbers) else numbers
 
 
-def _duplicates(codes: Any, values: np.ndarray) -> dict[str, int]:
-    digests = _digests(codes)
-    _, group = np.unique(digests, return_inverse=True)
-    target = np.unique(values, axis=0, return_inverse=True)[1].ravel()
+def _duplicates(codes: Any, values: np.ndarray | None) -> dict[str, int]:
+    """Return how many rows have equals, and how many of these other targets, if rows have any."""
+    _, group = np.unique(_digests(codes), return_inverse=True)
     size = np.bincount(group)
+    found = {"rows": int(size[size > 1].sum())}
+    return found if values is None else found | _conflicts(group, size, values)
+
+
+def _conflicts(group: np.ndarray, size: np.ndarray, values: np.ndarray) -> dict[str, int]:
+    target = np.unique(values, axis=0, return_inverse=True)[1].ravel()
     pairs, votes = np.unique(np.column_stack([group, target]), axis=0, return_counts=True)
     targets = np.bincount(pairs[:, 0], minlength=len(size))
     most = np.zeros(len(size), dtype=np.int64)
     np.maximum.at(most, pairs[:, 0], votes)
-    return {
-        "rows": int(size[size > 1].sum()),
-        "conflicting": int(size[targets > 1].sum()),
-        "outvoted": int((size - most).sum()),
-    }
+    return {"conflicting": int(size[targets > 1].sum()), "outvoted": int((size - most).sum())}
 
 
 def _digests(codes: Any) -> np.ndarray:

@@ -83,7 +83,7 @@ def columns(comparison: Findings) -> list[Column]:
     return [
         Column("loss", lambda row: row.loss, lambda row: row.loss),
         Column(title(comparison.metric), lambda row: f"{row.score:.4f}", lambda row: row.score),
-        Column("95 % interval", interval, lambda row: row.low),
+        Column("95 % interval", lambda row: interval(row, rope=settings.rope), lambda row: row.low),
         Column("to baseline", lambda row: signed(row.difference), lambda row: row.difference),
         Column("p (Holm)", lambda row: _p(row.p_holm), lambda row: row.p_holm),
         Column(
@@ -101,9 +101,10 @@ def columns(comparison: Findings) -> list[Column]:
     ]
 
 
-def interval(row: Row) -> str:
-    """Return the interval of a score in words, nothing if there is none."""
-    return "" if math.isnan(row.low) else f"{row.low:.3f} to {row.high:.3f}"
+def interval(row: Row, *, rope: float) -> str:
+    """Return the interval of a score in words, nothing if there is none; to digits that matter beside the rope."""
+    digits = 3 if rope == 0 or rope >= 0.01 else 4
+    return "" if math.isnan(row.low) else f"{row.low:.{digits}f} to {row.high:.{digits}f}"
 
 
 def _score_column(name: str) -> Column:
@@ -152,8 +153,9 @@ def _below(comparison: Findings) -> str:
     fits = {row.fits for row in comparison.rows if row.status == "ok"}
     most = max(fits, default=0)
     over = "all splits" if most == settings.splits else f"{most} of {settings.splits} splits"
+    bags = f" in {comparison.data['bags']['count']} bags" if "bags" in comparison.data else ""
     lines = [
-        f"{settings.name}: {comparison.data['rows']} rows, {settings.task}; {settings.plan}, {over}",
+        f"{settings.name}: {comparison.data['rows']} rows{bags}, {settings.task}; {settings.plan}, {over}",
         *settings.notes,
         f"verdict: against {settings.baseline}, closer than {settings.rope:g} is equivalent, 95 % sure",
     ]

@@ -72,6 +72,7 @@ def _header(findings: Findings, created: datetime) -> Html:
         f"{data['rows']:,} rows",
         f"{data['columns']:,} columns",
         f"{len(data['classes']):,} {'labels' if settings.task == 'multilabel' else 'classes'}",
+        *([f"{data['bags']['count']:,} bags"] if "bags" in data else []),
         f"{len(findings.candidates):,} {'loss' if len(findings.candidates) == 1 else 'losses'}",
         settings.plan,
     ]

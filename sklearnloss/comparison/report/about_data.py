@@ -1,16 +1,23 @@
 """What the data are like."""
 
+from collections.abc import Callable
 from typing import Any
 
 from sklearnloss.comparison.findings import Findings
 from sklearnloss.comparison.report.markup import Html, tag
 from sklearnloss.comparison.report.plot import percent
+from sklearnloss.comparison.report.scales import minus
 
 __all__ = ["describe"]
 
 FIRST = 12  # classes that are always shown
 NAMES = 20  # constant columns that are named
 KINDS = {"number": "numbers", "date": "dates", "category": "categories", "sparse": "sparse numbers"}
+COLUMNS: dict[str, tuple[str, Callable[[dict[str, Any]], str]]] = {  # of the table of classes, by the fact they show
+    "count": ("rows", lambda row: f"{row['count']:,}"),
+    "share": ("share", lambda row: _share(row["share"])),
+    "low": ("share in a bag", lambda row: f"{_share(row['low'])} to {_share(row['high'])}"),
+}
 
 
 def describe(findings: Findings) -> Html:
@@ -35,13 +42,28 @@ def _facts(data: dict[str, Any], task: str) -> list[tuple[str, str]]:
         ("Missing values", _missing(missing) if missing["cells"] else "none"),
         ("Duplicate rows", _twice(twice, task) if twice["rows"] else "none"),
         ("Constant columns", _named(constant) if constant else "none"),
-        ("Imbalance", f"{data['imbalance']:.1f} rows of the largest class for one of the smallest"),
     ]
+    if "imbalance" in data:
+        facts.append(("Imbalance", f"{data['imbalance']:.1f} rows of the largest class for one of the smallest"))
+    if bags := data.get("bags"):
+        facts += _bags(bags)
     if labels := data.get("labels_per_row"):
         facts.append(("Labels of a row", f"{labels['mean']:.2f} on average, {labels['min']} to {labels['max']}"))
     if groups := data.get("groups"):
         facts.append(("Groups", f"{groups['count']:,}, of {groups['smallest']:,} to {groups['largest']:,} rows"))
     return facts
+
+
+def _bags(bags: dict[str, Any]) -> list[tuple[str, str]]:
+    sizes = f"{bags['smallest']:,} to {bags['largest']:,} rows, the median {bags['median']:,g}"
+    if bags["smallest"] == bags["largest"]:
+        sizes = f"{bags['smallest']:,} rows each"
+    mean = minus(f"{bags['mean_kl']:.4f}")
+    return [
+        ("Bags", f"{bags['count']:,}"),
+        ("Size of bags", sizes),
+        ("To beat", f"negative bag KL {mean}: the mean proportions of all bags as the prediction for each"),
+    ]
 
 
 def _kinds(data: dict[str, Any]) -> str:
@@ -57,7 +79,9 @@ def _missing(missing: dict[str, Any]) -> str:
 
 
 def _twice(twice: dict[str, int], task: str) -> str:
-    rows, conflicting, outvoted = (f"{twice[name]:,}" for name in ("rows", "conflicting", "outvoted"))
+    rows, conflicting, outvoted = (f"{twice.get(name, 0):,}" for name in ("rows", "conflicting", "outvoted"))
+    if "conflicting" not in twice:
+        return rows
     if not twice["conflicting"]:
         return f"{rows}; equal rows have the same target"
     if task == "embedding":
@@ -95,19 +119,18 @@ def _classes(data: dict[str, Any]) -> Html:
 
 
 def _table(classes: list[dict[str, Any]], most: float, caption: str) -> Html:
+    shown = [column for fact, column in COLUMNS.items() if fact in classes[0]]
     head = tag(
         "tr",
         tag("th", "name", scope="col"),
-        tag("th", "rows", scope="col", class_="num"),
-        tag("th", "share", scope="col", class_="num"),
+        *(tag("th", name, scope="col", class_="num") for name, _ in shown),
         tag("td"),
     )
     body = [
         tag(
             "tr",
             tag("th", row["name"], scope="row"),
-            tag("td", f"{row['count']:,}", class_="num"),
-            tag("td", _share(row["share"]), class_="num"),
+            *(tag("td", text(row), class_="num") for _, text in shown),
             tag("td", _bar(row["share"] / most), class_="wide-bar"),
         )
         for row in classes

@@ -20,8 +20,8 @@ NAMED = 5  # confusions said in words
 
 
 def confusion(findings: Findings) -> Html | None:
-    """Return the confusion matrix of the best loss, or why there is none; None where nothing is predicted."""
-    if PROTOCOLS[findings.settings.task].method != "predict":
+    """Return the confusion matrix of the best loss, or why there is none; None where rows are not judged by labels."""
+    if PROTOCOLS[findings.settings.task].judged != "predictions":
         return None
     best = ranked(findings)[0].loss
     classes = findings.data["class_names"]

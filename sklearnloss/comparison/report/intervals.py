@@ -40,13 +40,14 @@ def _scale(findings: Findings, shown: list[Series], base: Row | None) -> Scale:
 
 
 def _entry(findings: Findings, one: Series, scale: Scale, base: Row | None) -> Html:
-    row, said, between = one.row, verdict(one.row, baseline=findings.settings.baseline), interval(one.row)
+    settings, row = findings.settings, one.row
+    said, between = verdict(row, baseline=settings.baseline), interval(row, rope=settings.rope)
     parts = [f"{row.loss}: {row.score:.4f}", f"95 % interval {between}" if between else "", said]
     marks = BEYOND if one.far else _marks(row, findings.scores[row.loss].tolist(), scale)
     drawn = tag(
         "svg",
         tag("title", minus(", ".join(part for part in parts if part))),
-        *(_base(base, findings.settings.rope, scale) if base else ()),
+        *(_base(base, settings.rope, scale) if base else ()),
         tag("svg", marks, y="50%", class_=TONE.get(said, "flat")),
         width="100%", height=ROW, role="img",
     )  # fmt: skip

@@ -3,7 +3,7 @@
 from sklearnloss.comparison.code import reproduction
 from sklearnloss.comparison.findings import Findings
 from sklearnloss.comparison.fits import N_BINS
-from sklearnloss.comparison.protocols import PROTOCOLS
+from sklearnloss.comparison.protocols import PROTOCOLS, Judged
 from sklearnloss.comparison.report.files import fill
 from sklearnloss.comparison.report.markup import Html, join, rich, tag
 from sklearnloss.comparison.report.series import ranked
@@ -11,6 +11,21 @@ from sklearnloss.comparison.scoring import title
 from sklearnloss.comparison.text import SURE
 
 __all__ = ["code", "method", "over"]
+
+READING: dict[Judged, tuple[str, str]] = {  # what to say of the scores and times, and the paper that it cites
+    "predictions": (
+        "reading_predictions.html",
+        "Guo, Pleiss, Sun, Weinberger. On calibration of modern neural networks. ICML 2017.",
+    ),
+    "embeddings": (
+        "reading_embeddings.html",
+        "Musgrave, Belongie, Lim. A metric learning reality check. ECCV 2020.",
+    ),
+    "bags": (
+        "reading_bags.html",
+        "Dawid, Sebastiani. Coherent dispersion criteria for optimal experimental design. Annals of Statistics, 1999.",
+    ),
+}
 
 
 def over(findings: Findings) -> str:
@@ -28,23 +43,16 @@ def method(findings: Findings) -> Html:
     """Return the plan, the estimator, and what the statistics mean."""
     pairs = (join([tag("dt", name), tag("dd", text)]) for name, text in _facts(findings))
     settings = findings.settings
-    reading = fill(
+    reading, paper = READING[PROTOCOLS[settings.task].judged]
+    text = fill(
         "reading.html",
         held=f"{100 * settings.test_share:.0f} %",
         rope=f"{settings.rope:g}",
         sure=f"{100 * SURE:.0f} %",
-        **_measures(PROTOCOLS[settings.task].method),
+        measures=fill(reading, bins=str(N_BINS)),
+        reference=tag("li", paper),
     )
-    return join([tag("dl", *pairs, class_="method"), reading])
-
-
-def _measures(method: str) -> dict[str, str]:
-    """Return what to say of the scores and times, and the paper that it cites."""
-    if method == "transform":
-        paper = "Musgrave, Belongie, Lim. A metric learning reality check. ECCV 2020."
-        return {"measures": fill("reading_embeddings.html"), "reference": tag("li", paper)}
-    paper = "Guo, Pleiss, Sun, Weinberger. On calibration of modern neural networks. ICML 2017."
-    return {"measures": fill("reading_predictions.html", bins=str(N_BINS)), "reference": tag("li", paper)}
+    return join([tag("dl", *pairs, class_="method"), text])
 
 
 def _facts(findings: Findings) -> list[tuple[str, str]]:

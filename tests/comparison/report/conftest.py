@@ -33,9 +33,22 @@ def settings_of(task, baseline, splits, repeats, **changes):
     return Settings(**given | changes)
 
 
+def data_of_bags(classes):
+    """Return the facts that bags have in place of counts."""
+    shares = [2 / len(classes) * (len(classes) - j) / (len(classes) + 1) for j in range(len(classes))]
+    return {
+        "classes": [
+            {"name": name, "share": share, "low": 0.0, "high": 2 * share}
+            for name, share in zip(classes, shares, strict=True)
+        ],
+        "bags": {"count": 37, "smallest": 2, "median": 8.5, "largest": 1234, "mean_kl": -0.1234},
+        "duplicates": {"rows": 6},
+    }
+
+
 def data_of(task, classes):
     counts = [7 * (len(classes) - j) + 3 for j in range(len(classes))]
-    return {
+    facts = {
         "task": task,
         "rows": sum(counts),
         "columns": 12,
@@ -51,6 +64,9 @@ def data_of(task, classes):
         "duplicates": {"rows": 6, "conflicting": 2, "outvoted": 1},
         "constant_columns": ["empty"],
     }
+    if task != "llp":
+        return facts
+    return {name: value for name, value in facts.items() if name != "imbalance"} | data_of_bags(classes)
 
 
 def record_of(rng, place, level, *, k, epochs, proba, confused, warnings, scoring):
@@ -111,8 +127,8 @@ def make_comparison(
         name: [
             record_of(
                 rng, place, level, k=len(classes), epochs=epochs,
-                proba=name not in without_proba and task != "embedding",
-                confused=task not in ("multilabel", "embedding") and len(classes) <= 40,
+                proba=name not in without_proba and task not in ("embedding", "llp"),
+                confused=task not in ("multilabel", "embedding", "llp") and len(classes) <= 40,
                 warnings=(warnings or {}).get(name, ()), scoring=scoring,
             )
             for place in places
@@ -176,6 +192,20 @@ KINDS = {
         scorer='embedding_scorer("map_at_r")',
         estimator="MetricEmbedder()",
         notes=("each row held out is looked for among the others held out with it",),
+    ),
+    "bags": lambda: make_comparison(
+        {"proportion_ce": 0.8, "em_llp": 0.9, "bag_interp(rho=0.1)": 0.85},
+        classes=("left", "right", "none of these"),
+        task="llp",
+        scoring=("bag_kl", "bag_l1"),
+        scorer="bag_kl_scorer",
+        rope=0.001,
+        plan="3 stratified folds of whole bags, repeated twice",
+        splitter="StratifiedBagKFold(3, shuffle=True, random_state=seed)",
+        source="X, y, bags = ...  # your data",
+        target="y = bag_targets(np.asarray(y), bags)",
+        estimator="LLPClassifier()",
+        imports=(("sklearnloss", "LLPClassifier"), ("sklearnloss", "make_preprocessor")),
     ),
     "all failed": lambda: make_comparison({}, failed={"ce": "NonFiniteLossError: it left the numbers", "gce": "no"}),
     "nothing ran": lambda: make_comparison({}, unscored=("ce", "gce"), finished=False),
