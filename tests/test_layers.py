@@ -12,7 +12,7 @@ DOORS = 7  # what stands in front of everything
 COMPONENTS = 3
 LAYERS = {
     "": DOORS, "__main__": DOORS, "demo": DOORS,
-    "testing": 6, "comparison": 6, "cli": 6,
+    "testing": 6, "comparison": 6, "cli": 6, "labeling": 6,
     "estimators": 5, "calibrators": 5, "diagnostics": 5, "callbacks": 5, "modes": 5,
     "active": 5, "noise": 5,
     "training": 4, "bags": 4,

@@ -10,6 +10,7 @@ from sklearnloss import __version__
 from sklearnloss.cli.check import check
 from sklearnloss.cli.compare import compare
 from sklearnloss.cli.info import info
+from sklearnloss.cli.label import label
 from sklearnloss.cli.listing import list_components
 from sklearnloss.cli.new_plugin import new_plugin
 from sklearnloss.cli.plugins import plugins
@@ -74,6 +75,7 @@ def sklearnloss(
 
 
 app.command("compare")(compare)
+app.command("label")(label)
 app.command("list")(list_components)
 app.command("info")(info)
 app.command("plugins")(plugins)

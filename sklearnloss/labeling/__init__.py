@@ -1,0 +1,1 @@
+"""Labeling a table by hand: the most useful rows first, every answer kept as it comes."""
