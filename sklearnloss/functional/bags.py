@@ -46,7 +46,10 @@ def bag_sum(values: Tensor, bag: Tensor, n_bags: int) -> Tensor:
     >>> bag_sum(torch.tensor([1.0, 2.0, 5.0]), torch.tensor([0, 0, 1]), 2)
     tensor([3., 5.])
     """
-    return values.new_zeros((n_bags, *values.shape[1:])).index_add(0, bag, values)
+    sums = values.new_zeros((n_bags, *values.shape[1:]))
+    if values.device.type == "cuda":  # index_add adds there in any order; this sorts, and gives the same bits each time
+        return sums.index_put((bag,), values, accumulate=True)
+    return sums.index_add(0, bag, values)
 
 
 def log_shares(bag: Tensor, n_bags: int, sample_weight: Tensor | None, dtype: torch.dtype) -> Tensor:

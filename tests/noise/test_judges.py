@@ -23,7 +23,8 @@ from sklearnloss.noise.cv_margin import CrossValidatedMargin
 from sklearnloss.noise.forgetting import Forgetting
 from sklearnloss.noise.knn import NeighborDisagreement
 from sklearnloss.noise.loss_mixture import LossMixture, higher_group
-from sklearnloss.noise.recorder import MarginRecorder, recorded
+from sklearnloss.noise.recorder import recorded
+from sklearnloss.training.recorder import MarginRecorder
 
 ALL = [AreaUnderMargin, ConfidentLearning, CrossValidatedMargin, Forgetting, NeighborDisagreement, LossMixture]
 LINEAR = make_pipeline(StandardScaler(with_mean=False), LogisticRegression(max_iter=1000))
