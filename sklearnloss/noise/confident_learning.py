@@ -60,6 +60,8 @@ class ConfidentLearning(RowJudge):
         Which rows are doubted.
     suggested_ : array of shape (n,)
         The most probable class.
+    proba_ : array of shape (n, k)
+        Probabilities of each row by a model that did not see it.
     bars_ : array of shape (k,)
         What a probability must reach to be confident: its mean over the rows that were given the class.
     confident_joint_ : int array of shape (k, k)
@@ -107,4 +109,5 @@ class ConfidentLearning(RowJudge):
         np.add.at(self.confident_joint_, (codes[sure], confident[sure]), 1)
         self.scores_ = 1 - proba[np.arange(len(codes)), codes]
         self.noisy_mask_ = sure & (confident != codes)
+        self.proba_ = proba
         return proba.argmax(axis=1)

@@ -33,6 +33,8 @@ class CrossValidatedMargin(RowJudge):
         Which rows are doubted.
     suggested_ : array of shape (n,)
         The most probable class.
+    proba_ : array of shape (n, k)
+        Probabilities of each row by a model that did not see it.
     classes_ : array of shape (k,)
         The classes.
 
@@ -68,4 +70,5 @@ class CrossValidatedMargin(RowJudge):
         proba = out_of_fold(self.estimator, X, codes, self.cv, rng, "method 'cv_margin'")
         self.scores_ = -margins(proba, codes)
         self.noisy_mask_ = self.scores_ > self.threshold
+        self.proba_ = proba
         return proba.argmax(axis=1)
