@@ -78,7 +78,7 @@ class MarginRecorder(nn.Module):
                 true = logits.gather(1, y[:, None]).squeeze(1)
                 rival = logits.scatter(1, y[:, None], -torch.inf).amax(1)
                 right = true > rival
-                self.total.index_add_(0, index, (true - rival).double())
+                self.total.index_add_(0, index, (true - rival).to(self.total.dtype))  # the net casts its buffers
                 self.count.index_add_(0, index, torch.ones_like(index))
                 self.forgotten.index_add_(0, index, (self.was_right[index] & ~right).long())
                 self.was_right[index] = right

@@ -262,3 +262,10 @@ def test_the_higher_group_is_that_of_the_high_losses_at_both_ends():
     assert p[:300].max() < 0.5
     assert (p[300:] > 0.5).mean() > 0.9
     assert higher_group(np.ones(5), 0).tolist() == [0] * 5
+
+
+def test_a_network_in_single_precision_is_watched_too():
+    X, y = load_iris(return_X_y=True)
+    net = LossClassifier(max_epochs=2, random_state=0)
+    single, double = (recorded(net, rows, y).total for rows in (X.astype(np.float32), X))
+    assert_close(single.double(), double.double(), atol=1e-3, rtol=1e-3)
