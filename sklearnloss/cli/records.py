@@ -57,7 +57,7 @@ def link_of(component: "Component") -> tuple[str | None, bool | None]:
     from sklearnloss.facts import ROLES
 
     role = ROLES.get(component.role)
-    if component.kind != "loss" or role is None or role.head == "none":
+    if component.kind != "loss" or role is None or (role.head == "none" and component.link is None):
         return None, None
     link = component.prediction_link
     name = link if isinstance(link, str) else str(getattr(link, "__name__", "its own"))

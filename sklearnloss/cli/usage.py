@@ -26,7 +26,7 @@ def usage(component: "Component") -> list[str]:
     """Return an import and a call: through an estimator where one takes the component, else of the object itself."""
     import sklearnloss
 
-    estimator = "LLPClassifier" if component.unit == "bag" else ESTIMATORS.get(component.role, "LossClassifier")
+    estimator = _estimator(component)
     if component.kind == "loss" and estimator in sklearnloss.__all__:
         return _fitted(component, estimator, "Loss")
     if component.kind in ARGUMENTS:
@@ -39,7 +39,7 @@ def usage(component: "Component") -> list[str]:
 def _fitted(component: "Component", estimator: str, cls: str) -> list[str]:
     spec = f'"{_name(component)}"'
     params = _params(component)
-    if component.kind == "loss" and not component.role:  # a regularizer
+    if component.kind == "loss" and _is_added(component):
         spec = f'Loss("cross_entropy") + 0.1 * Loss({spec}{params})'
     elif params:
         spec = f"{cls}({spec}{params})"
@@ -53,6 +53,20 @@ def _fitted(component: "Component", estimator: str, cls: str) -> list[str]:
         f"from sklearnloss import {', '.join(names)}",
         f"model = {estimator}({given}).fit({arguments})",
     ]
+
+
+def _estimator(component: "Component") -> str:
+    """Return the name of the estimator that takes a loss."""
+    if component.unit == "bag":
+        return "LLPClassifier"
+    # one for classes may work on features, and predict from them
+    return "LossClassifier" if component.task == "multiclass" else ESTIMATORS.get(component.role, "LossClassifier")
+
+
+def _is_added(component: "Component") -> bool:
+    """Whether a loss is a term beside another: a regularizer, or one for classes that predicts nothing."""
+    headless = component.role == "embeddings" and component.link is None
+    return not component.role or (headless and component.task == "multiclass")
 
 
 def _beside(component: "Component") -> str:

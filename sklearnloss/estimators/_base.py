@@ -25,14 +25,15 @@ from sklearnloss.estimators._rows import RowFacts, check_row_facts
 from sklearnloss.estimators._saving import Saving
 from sklearnloss.estimators._watch import Watch, checked_callbacks
 from sklearnloss.exceptions import MissingFactError, TaskError
-from sklearnloss.facts import FACTS
+from sklearnloss.facts import FACTS, ROLES
+from sklearnloss.functional.links import LINKS
 from sklearnloss.spec import Choice, choose, choose_terms
 from sklearnloss.training.backbone import ACTIVATIONS, Network, as_tensor, build_network, moments
 from sklearnloss.training.batches import Batches, check_mixup
 from sklearnloss.training.criterion import Criterion, Term, missing_fact
 from sklearnloss.training.heads import head_kind
 from sklearnloss.training.mining import Mining
-from sklearnloss.training.net import LossNet
+from sklearnloss.training.net import HEAD_FACTS, LossNet
 from sklearnloss.training.schedules import SCHEDULES, schedule
 from sklearnloss.training.seeds import generator_of, seeded
 from sklearnloss.training.sources import FileRows, Source
@@ -92,14 +93,15 @@ class Rows:
 
 
 def common_role(terms: Mapping[str, Choice], who: str) -> str:
-    """Return the role whose head all terms share.
+    """Return the role whose head all terms share; if none has a head, that of the first with a link of its own.
 
     Raises
     ------
     TaskError
-        If no term has a head, or two want different ones.
+        If no term leads to a prediction, or two want different heads.
     """
     headed = {name: c for name, c in terms.items() if c.component.role and head_kind(c.component.role) != "none"}
+    headed = headed or {name: c for name, c in terms.items() if has_own_link(c.component)}
     if not headed:
         first = next(iter(terms.values())).component
         raise TaskError(
@@ -114,6 +116,11 @@ def common_role(terms: Mapping[str, Choice], who: str) -> str:
                 f"{name!r} wants {headed[name].component.role}"
             )
     return headed[names[0]].component.role
+
+
+def has_own_link(component: Component) -> bool:
+    """Whether a loss brings its way from the network's output to a prediction along, as a method."""
+    return component.is_class and isinstance(component.link, str) and component.link not in LINKS
 
 
 def keywords_of(function: Callable[..., Any]) -> list[str]:
@@ -372,10 +379,15 @@ class NetEstimator(SpecParams, RowFacts, Saving, CallbackSupportMixin, BaseEstim
     # what they share
 
     def _head_term(self) -> tuple[str, Choice]:
-        """Return name and choice of the term that gives link and task: the first with a head."""
+        """Return name and choice of the term that gives link and task: the first with a head, or a link of its own."""
         terms = self._terms()
         role = common_role(terms, type(self).__name__)
-        return next((name, c) for name, c in terms.items() if c.component.role == role)
+        headless = head_kind(role) == "none"
+        return next(
+            (name, c)
+            for name, c in terms.items()
+            if c.component.role == role and (has_own_link(c.component) or not headless)
+        )
 
     def _weights(self, X: Any, y: Any, sample_weight: Any) -> np.ndarray | None:
         if sample_weight is None:
@@ -420,14 +432,28 @@ class NetEstimator(SpecParams, RowFacts, Saving, CallbackSupportMixin, BaseEstim
         with seeded(seed):
             network = self._network(rows, output, scaler if scaling else None, seed)
             self._role_and_width = output
+            self._check_features(terms, network, output[0])
             facts = self._fit_facts(rows, network, None if scaler is None else scaler[1], seed)
             criterion = self._criterion(rows, terms, network, facts)
-        if network.complete and not network.embeds and "features" in criterion.names:
+        self.net_ = self._make_net(network, criterion)
+
+    def _check_features(self, terms: Mapping[str, Choice], network: Network, role: str) -> None:
+        """See that losses on features find them."""
+        if network.embeds:
+            return
+        look = [
+            c
+            for c in (choice.component for choice in terms.values())
+            if "features" in c.facts or (c.role and ROLES[c.role].head in ("none", "hidden"))
+        ]
+        # one that asks for the head as well is told that there is none
+        if network.complete and any(HEAD_FACTS.isdisjoint(c.needs) for c in look):
             raise TaskError(
                 "the module is complete (it takes n_outputs), so a loss on features or embeddings has nothing to look "
                 "at; give a backbone without n_outputs"
             )
-        self.net_ = self._make_net(network, criterion)
+        if head_kind(role) == "none" and network.head_from is not None:
+            raise TaskError(f"{self._head_term()[1].component.title} predicts from the features; leave head out")
 
     def _go_on(
         self, rows: Rows, terms: Mapping[str, Choice], output: Output, rng: np.random.Generator, *, same_net: bool
@@ -557,8 +583,13 @@ class NetEstimator(SpecParams, RowFacts, Saving, CallbackSupportMixin, BaseEstim
             plain_mean=choice.component.full_name == "core:mean",
             by_label=by_label,
             weighted=weighted,
+            head=self._term_head(term),
             who=type(self).__name__,
         )
+
+    def _term_head(self, term: Choice) -> torch.nn.Module | None:
+        """Return the head that a term brings along, because the network has another."""
+        return None
 
     def _make_net(self, network: Any, criterion: Criterion) -> LossNet:
         optimizer = choose("optimizer", self.optimizer)

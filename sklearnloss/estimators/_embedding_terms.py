@@ -31,10 +31,10 @@ def check_embedding_terms(terms: Mapping[str, Choice], *, viewed: bool, distance
         With the loss, what is wrong with it, and what to use.
     """
     for component in (c.component for c in terms.values()):
-        if component.role and ROLES[component.role].head != "none":
+        if component.role and ROLES[component.role].head not in ("none", "cosine"):
             raise TaskError(
-                f"{component.title} works on {component.role}; MetricEmbedder takes losses on embeddings or on "
-                "view_a, view_b. Use LossClassifier, or sklearnloss list loss for others"
+                f"{component.title} works on {component.role}; MetricEmbedder takes losses on embeddings, on cosines "
+                "or on view_a, view_b. Use LossClassifier, or sklearnloss list loss for others"
             )
         if component.role == "view_a" and not viewed:
             raise TaskError(

@@ -26,6 +26,7 @@ from sklearnloss.exceptions import FactError, SklearnLossError
 from sklearnloss.functional.links import LINKS, Link
 from sklearnloss.spec import Choice, choose
 from sklearnloss.training.backbone import Network
+from sklearnloss.training.heads import head_kind
 from sklearnloss.training.net import LossNet
 
 __all__ = ["LossClassifier"]
@@ -425,8 +426,8 @@ class LossClassifier(ClassifierMixin, ClassExport, NetEstimator):  # type: ignor
 
     def _decoder(self) -> ClassDecoder:
         link, (role, width) = _link(self), self._role_and_width
-        # thresholds, and several proxies of a class, are no scores of classes before the link
-        other = role == "thresholds" or width not in (1, self._targets.n_classes)
+        # thresholds, features, and several proxies of a class, are no scores of classes before the link
+        other = role == "thresholds" or head_kind(role) == "none" or width not in (1, self._targets.n_classes)
         linked = other or not link.probability
         calibrated = None if self.calibration_ is None else self.calibration_.on_tensors
         return ClassDecoder(self._targets, link.function, scores_linked=linked, calibrated=calibrated)

@@ -18,7 +18,7 @@ from torch.nn.functional import normalize
 
 from sklearnloss.component import Component
 from sklearnloss.estimators._base import NetEstimator, Output, Rows, with_callbacks
-from sklearnloss.estimators._classes import fit_facts
+from sklearnloss.estimators._classes import count_outputs, fit_facts
 from sklearnloss.estimators._data import open_data
 from sklearnloss.estimators._embedding_terms import check_embedding_terms
 from sklearnloss.estimators._targets import ClassTargets
@@ -26,6 +26,7 @@ from sklearnloss.exceptions import MissingFactError, TaskError
 from sklearnloss.facts import FACTS
 from sklearnloss.spec import Choice, choose, choose_terms
 from sklearnloss.training.backbone import Network
+from sklearnloss.training.heads import make_head
 from sklearnloss.training.mining import Mining
 
 __all__ = ["MetricEmbedder"]
@@ -40,8 +41,9 @@ class MetricEmbedder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, NetEstim
     ----------
     loss : str, callable, mapping, Loss or Sum, default=None
         A loss on embeddings (``sklearnloss list loss``), by name or a function whose first argument is ``embeddings``,
-        or ``view_a, view_b``; or a sum: ``Loss("multi_similarity") + 0.5 * Loss("tcm")``. None is
-        ``"multi_similarity"`` with y, and ``"ntxent"`` on two views of ``"noise"`` without.
+        or ``view_a, view_b``; or one on ``cosines``, which then learns a proxy for each class, such as ``"arcface"``;
+        or a sum: ``Loss("multi_similarity") + 0.5 * Loss("tcm")``. None is ``"multi_similarity"`` with y, and
+        ``"ntxent"`` on two views of ``"noise"`` without.
     embedding_dim : int in [1, inf), default=64
         Length of an embedding.
     sampler : str, callable or Sampler, default="per_class"
@@ -441,7 +443,7 @@ class MetricEmbedder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, NetEstim
             proxies = sorted(
                 {"n_classes", "priors", "class_counts", "y_train"} & {*component.fit_needs, *component.needs}
             )
-            if component in numbers or proxies:
+            if component in numbers or proxies or component.role == "cosines":
                 raise MissingFactError(f"{component.title} learns from y, which is missing: fit(X, y)")
             paired = "y" in (*component.data, *component.needs)
             if paired and self._view() is None:
@@ -479,6 +481,12 @@ class MetricEmbedder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, NetEstim
             memory=self.memory,
         )
         return "embeddings", self.embedding_dim
+
+    def _term_head(self, term: Choice) -> torch.nn.Module | None:
+        if term.component.role != "cosines" or self._targets is None:
+            return None
+        proxies = count_outputs("cosines", {term.component.name: term}, self._targets)
+        return make_head("cosines", self._role_and_width[1], proxies)
 
     def _network(self, rows: Rows, output: Output, scaler: Any, seed: int) -> Network:
         n_classes = 0 if self._targets is None else self._targets.n_classes

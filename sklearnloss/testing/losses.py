@@ -237,15 +237,21 @@ def _trace(component: Component, case: Case, params: dict[str, Any]) -> list[Ten
     built = build(component, case, **params)
     learnt = _learnt(built)
     seen = []
-    for epoch in (0, 1, 10, 30):
-        leaf = case.inputs.clone().requires_grad_()
-        facts = {**case.facts, **{k: v for k, v in {"epoch": epoch, "step": epoch}.items() if k in case.facts}}
-        values = call(component, replace(case, facts=facts).with_inputs(leaf), built=built)
+    for number, epoch in enumerate((0, 1, 10, 30)):
+        # every second batch is a part, so that what follows the batches moves
+        halved = number % 2 and component.is_class and component.unit in ("row", "anchor")
+        batch = case.rows(torch.arange((len(case.output) + 1) // 2)) if halved else case
+        leaf = batch.inputs.clone().requires_grad_()
+        facts = {**batch.facts, **{k: v for k, v in {"epoch": epoch, "step": epoch}.items() if k in batch.facts}}
+        if "features" in facts:
+            facts["features"] = facts["features"].clone().requires_grad_()
+        leaves = [leaf, *([facts["features"]] if "features" in facts else []), *learnt]
+        values = call(component, replace(batch, facts=facts).with_inputs(leaf), built=built)
         summed = total(values)
         seen.append(summed.detach())
         seen += [values[1].detach()] if isinstance(values, tuple) else []
         if summed.requires_grad:
-            seen += torch.autograd.grad(summed, [leaf, *learnt], allow_unused=True)
+            seen += torch.autograd.grad(summed, leaves, allow_unused=True)
     return [t if t is not None else torch.zeros(()) for t in seen]
 
 
@@ -323,9 +329,11 @@ def proper_loss_is_least_at_the_truth(component: Component) -> None:
         _least_at_the_proportions(component)
         return
     generator = torch.Generator().manual_seed(SEED)
-    if component.role == "logits":
+    if component.role in ("logits", "cosines"):
         truth = torch.softmax(torch.randn(4, generator=generator, dtype=torch.float64), 0)
+        scale = {p.name: p.default for p in component.parameters}.get("scale", 1.0)
         output, outcomes = truth.log(), torch.arange(4)
+        output = output / scale if component.role == "cosines" else output  # the link multiplies by it
         rows = output.expand(4, 4)
     else:
         share = torch.tensor(0.3, dtype=torch.float64)

@@ -4,6 +4,7 @@ import copy
 import inspect
 import warnings
 from collections.abc import Callable, Sequence
+from itertools import chain
 from typing import Any
 
 import numpy as np
@@ -103,7 +104,8 @@ class Network(nn.Module):
     @property
     def dtype(self) -> torch.dtype:
         """Precision of the weights."""
-        return next(self.parameters()).dtype
+        # a loss that predicts from raw columns leaves the network without weights
+        return next(chain(self.parameters(), self.buffers(), [torch.empty(())])).dtype
 
     @property
     def head_facts(self) -> dict[str, Tensor | None]:

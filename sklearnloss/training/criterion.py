@@ -55,6 +55,8 @@ class Term(nn.Module):
         two classes.
     weighted : bool, default=False
         Whether the rows have weights.
+    head : nn.Module, default=None
+        The loss's own head on the features, where the network ends with another; its weight is the proxies.
     who : str
         Name of the estimator, for messages.
     """
@@ -72,6 +74,7 @@ class Term(nn.Module):
         plain_mean: bool = True,
         by_label: Sequence[Mapping[str, Any]] = (),
         weighted: bool = False,
+        head: nn.Module | None = None,
         who: str = "the estimator",
     ) -> None:
         super().__init__()
@@ -94,7 +97,8 @@ class Term(nn.Module):
         self.built_from = (component.full_name, repr(choice.all_params()), used)
         self.data = component.data[1:]
         self.constants = self._constants(component.needs + component.wishes, problems)
-        self.facts = self._plan(component, supplied, who)
+        self.head = head
+        self.facts = self._plan(component, supplied if head is None else {*supplied, "prototypes"}, who)
         whole = {"batch": "the whole batch", "bag": "whole bags"}.get(self.unit)
         if weighted and whole and component.data and "sample_weight" not in self.facts:
             raise TaskError(
@@ -137,6 +141,8 @@ class Term(nn.Module):
         """Go on with the state of an earlier fit, if it was built from the same parameters and facts."""
         if isinstance(other.reduction, nn.Module) and self.reduction_from == other.reduction_from:
             self.reduction = other.reduction
+        if self.head is not None and other.head is not None and _shapes(self.head) == _shapes(other.head):
+            self.head = other.head
         if not (self.stateful and other.stateful and type(self.modules_[0]) is type(other.modules_[0])):
             return
         (name, params, facts), (other_name, other_params, other_facts) = self.built_from, other.built_from
@@ -157,7 +163,7 @@ class Term(nn.Module):
     def names(self) -> frozenset[str]:
         """Batch facts that it takes."""
         names = {*self.facts, *self.reduction_facts, *(n for n in self.data if n in FACTS)}
-        if self.role and ROLES[self.role].head in ("none", "hidden"):
+        if self.head is not None or (self.role and ROLES[self.role].head in ("none", "hidden")):
             names.add("features")
         return frozenset(names)
 
@@ -165,6 +171,8 @@ class Term(nn.Module):
         """Return the reduced value of this term, without its ``coef``."""
         if self.role == "view_a":
             facts = _first_views(facts)
+        if self.head is not None:
+            output, facts = self.head(facts["features"]), {**facts, "prototypes": self.head.weight}
         values = self._blend(output, facts) if "lam" in facts else self._values(output, facts, facts.get("y"))
         return self._reduce(values, facts, output)
 
@@ -297,6 +305,10 @@ def _first_views(facts: Facts) -> Facts:
     n = len(facts["features"]) // 2
     by_row = [name for name in facts if name in BY_ROW or (name in FACTS and FACTS[name].scope == "row")]
     return facts | {name: facts[name][:n] for name in by_row}
+
+
+def _shapes(module: nn.Module) -> list[torch.Size]:
+    return [p.shape for p in module.parameters()]
 
 
 def _same(one: Any, other: Any) -> bool:

@@ -6,7 +6,7 @@ from torch.nn import functional as F
 
 from sklearnloss.facts import ROLES
 
-__all__ = ["CosineHead", "HiddenHead", "LinearHead", "ScoreHead", "head_kind", "make_head"]
+__all__ = ["CosineHead", "HiddenHead", "LinearHead", "NoHead", "ScoreHead", "head_kind", "make_head"]
 
 
 class LinearHead(nn.Linear):
@@ -30,12 +30,21 @@ class CosineHead(nn.Module):
 
     def __init__(self, in_features: int, out_features: int) -> None:
         super().__init__()
+        self.in_features, self.out_features = in_features, out_features
         self.weight = nn.Parameter(torch.empty(out_features, in_features))
         nn.init.normal_(self.weight, std=in_features**-0.5)
 
     def forward(self, features: Tensor) -> Tensor:
         """Return cosines (n, k * m)."""
         return F.normalize(features, dim=1) @ F.normalize(self.weight, dim=1).T
+
+
+class NoHead(nn.Identity):
+    """The features themselves, for a loss that predicts from them."""
+
+    def __init__(self, in_features: int, out_features: int) -> None:
+        super().__init__()
+        self.in_features, self.out_features = in_features, out_features
 
 
 def head_kind(role: str) -> str:
@@ -67,7 +76,7 @@ def make_head(role: str, in_features: int, n_outputs: int) -> nn.Module:
         case "hidden":
             return HiddenHead(in_features, n_outputs)
         case "none":
-            return nn.Identity()
+            return NoHead(in_features, in_features)
         case _:
             single = role == "scores" and n_outputs == 1
             return (ScoreHead if single else LinearHead)(in_features, n_outputs)

@@ -197,11 +197,16 @@ class TestOnThreePlugins:
         ("distance:dot", 'model = MetricEmbedder("contrastive", distance=Distance("dot", normalize=False)).fit(X, y)'),
         ("view:noise", 'model = MetricEmbedder(views=View("noise", sigma=0.1)).fit(X)'),
         ("loss:vicreg", "MetricEmbedder("),
+        ("loss:cbc_margin", 'model = LossClassifier(loss=Loss("cbc_margin", margin=0.1, sigma=1.0)).fit(X, y)'),
+        (
+            "loss:center",
+            'model = LossClassifier(loss=Loss("cross_entropy") + 0.1 * Loss("center", rate=0.5)).fit(X, y)',
+        ),
         ("sampler:knn_batch", "MetricEmbedder("),
         ("mixup:metrix", 'MetricEmbedder("contrastive", mixup='),
     ],
 )
-def test_what_works_on_embeddings_is_shown_in_metric_embedder(name, line):
+def test_what_works_on_embeddings_is_shown_in_the_estimator_that_it_is_for(name, line):
     kind, _, short = name.partition(":")
     component = next(c for c in components(kind) if c.name == short)
     assert line in usage(component)[1]

@@ -2,12 +2,9 @@
 
 from typing import Annotated, Literal
 
-import torch
-from torch import Tensor
-from torch.nn import functional as F
-
 from sklearnloss.component import loss
 from sklearnloss.constraints import Angle, Positive, Search
+from sklearnloss.functional.angles import straight_through, target_cross_entropy, true_cosines, widened
 from sklearnloss.typing import Cosines, Labels, PerRow
 
 
@@ -47,10 +44,10 @@ def arcface(
     .. math:: \ell = -\log \frac{e^{s \psi(\theta_y)}}{e^{s \psi(\theta_y)} + \sum_{j \ne y} e^{s \cos \theta_j}},
         \qquad \psi(\theta) = \cos(\theta + m)
 
-    Where :math:`\theta + m` would pass :math:`\pi`, :math:`\psi(\theta) = \cos \theta - m \sin m` keeps falling. No
-    angle is computed: :math:`\cos(\theta + m) = \cos \theta \cos m - \sin \theta \sin m` is exact at all cosines, where
-    the arc cosine loses its digits near one. ``margin=0`` is cross entropy of ``scale * cosines``. The link is their
-    softmax, without any margin, and so not proper. O(n k).
+    Where :math:`\theta + m` would pass :math:`\pi`, :math:`\psi(\theta) = \cos \theta - m \sin m` keeps falling, for
+    margins up to 2.33. No angle is computed: :math:`\cos(\theta + m) = \cos \theta \cos m - \sin \theta \sin m` is
+    exact at all cosines, where the arc cosine loses its digits near one. ``margin=0`` is cross entropy of
+    ``scale * cosines``. The link is their softmax, without any margin, and so not proper. O(n k).
 
     References
     ----------
@@ -58,20 +55,12 @@ def arcface(
 
     Examples
     --------
+    >>> import torch
     >>> arcface(torch.tensor([[0.9, 0.1, -0.3]]), torch.tensor([0]))
     tensor([0.0005])
     """
-    true = cosines.gather(1, y[:, None])  # (n, 1)
-    widened = _widen(true, margin)
+    true = true_cosines(cosines, y)  # (n, 1)
+    target = widened(true, margin)
     if gradient == "straight_through":
-        widened = true + (widened - true).detach()
-    return F.cross_entropy(scale * cosines.scatter(1, y[:, None], widened), y, reduction="none")  # (n,)
-
-
-def _widen(cosine: Tensor, margin: float) -> Tensor:
-    """Return the cosine of the angle plus the margin."""
-    m = torch.as_tensor(margin, dtype=cosine.dtype, device=cosine.device)
-    square = 1 - cosine.square()
-    inside = square > 0  # at the poles the sine's slope is infinite; there it is taken as zero
-    sine = torch.where(inside, torch.where(inside, square, 1.0).sqrt(), 0.0)
-    return torch.where(cosine > -m.cos(), cosine * m.cos() - sine * m.sin(), cosine - m * m.sin())
+        target = straight_through(target, true)
+    return target_cross_entropy(cosines, y, target, scale)  # (n,)
