@@ -329,12 +329,15 @@ def proper_loss_is_least_at_the_truth(component: Component) -> None:
         _least_at_the_proportions(component)
         return
     generator = torch.Generator().manual_seed(SEED)
-    if component.role in ("logits", "cosines"):
+    facts: dict[str, Any] = {}
+    if component.role in ("logits", "cosines", "hidden"):
         truth = torch.softmax(torch.randn(4, generator=generator, dtype=torch.float64), 0)
         scale = {p.name: p.default for p in component.parameters}.get("scale", 1.0)
         output, outcomes = truth.log(), torch.arange(4)
         output = output / scale if component.role == "cosines" else output  # the link multiplies by it
         rows = output.expand(4, 4)
+        if component.role == "hidden":  # a head that passes on what it sees
+            facts = {"head_weight": torch.eye(4, dtype=torch.float64), "head_bias": torch.zeros_like(truth)}
     else:
         share = torch.tensor(0.3, dtype=torch.float64)
         truth, output = torch.stack([1 - share, share]), torch.logit(share)
@@ -342,7 +345,7 @@ def proper_loss_is_least_at_the_truth(component: Component) -> None:
         if component.role == "label_logits":
             rows, outcomes = rows[:, None], outcomes[:, None]
     leaf = rows.clone().requires_grad_()
-    values = _values(call(component, Case("truth", leaf, outcomes)))
+    values = _values(call(component, Case("truth", leaf, outcomes, facts)))
     (gradient,) = torch.autograd.grad((truth * values.reshape(len(truth))).sum(), leaf)
     assert float(gradient.sum(0).abs().max()) < 1e-9, "the expected loss is not least at the true probabilities"
 

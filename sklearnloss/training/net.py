@@ -476,7 +476,8 @@ class LossNet(NeuralNet):  # type: ignore[misc]
     def _output_chunks(self, X: Any, features: bool) -> Iterator[tuple[slice, Tensor]]:
         dtype = self.dtype
         self._set_training(False)
-        for rows, part in row_chunks(X):
+        width = getattr(getattr(self.module_, "head", None), "out_features", 1)  # of very many classes
+        for rows, part in row_chunks(X, width=width):
             with torch.inference_mode(), self._autocast():
                 output = self.module_(as_tensor(part, dtype, self.device), with_features=features)
                 output = output[0] if features else output

@@ -250,12 +250,12 @@ def check_finite(rows: np.ndarray, index: np.ndarray) -> None:
     )
 
 
-def row_chunks(X: Any, elements: int = 1 << 19) -> Iterator[tuple[slice, np.ndarray]]:
-    """Yield slices of rows, and those rows of X; each holds about ``elements`` numbers.
+def row_chunks(X: Any, elements: int = 1 << 19, *, width: int = 1) -> Iterator[tuple[slice, np.ndarray]]:
+    """Yield slices of rows, and those rows of X; each holds about ``elements`` numbers, also of ``width`` a row.
 
     That is two megabytes in float32, which a cache holds.
     """
-    size = max(1, elements // max(1, int(np.prod(X.shape[1:]))))
+    size = max(1, elements // max(width, int(np.prod(X.shape[1:]))))
     slices = (slice(start, min(start + size, X.shape[0])) for start in range(0, X.shape[0], size))
     if not isinstance(X, Source):
         for rows in slices:
