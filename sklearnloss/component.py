@@ -124,6 +124,7 @@ class Component:
     sampler: str | None = None
     ordered: bool = False
     proper: bool = False
+    keeps_order: bool = True
     target: str = "standardize"
     gradient: str = "exact"
     static: bool = True
@@ -184,6 +185,7 @@ def loss(
     sampler: str | None = None,
     ordered: bool = False,
     proper: bool = False,
+    keeps_order: bool = True,
     target: Literal["standardize", "raw", "positive", "nonnegative"] = "standardize",
     gradient: Literal["exact", "surrogate"] = "exact",
     static: bool = True,
@@ -212,6 +214,9 @@ def loss(
         Whether the classes must have an order.
     proper : bool, default=False
         Whether the linked prediction estimates the class probabilities, or the distribution of the targets.
+    keeps_order : bool, default=True
+        Whether the link gives the largest score the largest probability; otherwise scores of ``decision_function`` are
+        log probabilities.
     target : {"standardize", "raw", "positive", "nonnegative"}, default="standardize"
         How a regression sees its targets: standardised; as they are; or divided by their mean, where they must be
         positive, or not negative.
@@ -301,7 +306,11 @@ def view(name: str, *, status: Status = "verified", aliases: Iterable[str] = ())
 
 
 def strategy(
-    name: str, *, unit: Literal["row", "pool", "batch"] = "row", status: Status = "verified", aliases: Iterable[str] = ()
+    name: str,
+    *,
+    unit: Literal["row", "pool", "batch"] = "row",
+    status: Status = "verified",
+    aliases: Iterable[str] = (),
 ) -> Callable[[T], T]:
     """Declare a query strategy ``f(proba, *, ...) -> utilities`` in numpy.
 

@@ -1,5 +1,6 @@
 """Two lines of Python that use a component."""
 
+import inspect
 from math import inf
 from typing import TYPE_CHECKING
 
@@ -33,7 +34,19 @@ def usage(component: "Component") -> list[str]:
         embeds = component.kind in OF_EMBEDDINGS or component.role == "embeddings"
         taker = "MetricEmbedder" if embeds else "LossClassifier"
         return _fitted(component, taker, component.kind.capitalize())
+    if component.kind == "strategy":
+        return _asked(component)
     return _called(component)
+
+
+def _asked(component: "Component") -> list[str]:
+    params, name = _params(component), f'"{_name(component)}"'
+    names = ["ActiveLearner", "Strategy"] if params else ["ActiveLearner"]
+    spec = f"Strategy({name}{params})" if params else name
+    return [
+        f"from sklearnloss import {', '.join(names)}",
+        f"rows = ActiveLearner(model, {spec}).fit(X, y).query()",
+    ]
 
 
 def _fitted(component: "Component", estimator: str, cls: str) -> list[str]:
@@ -80,8 +93,16 @@ def _called(component: "Component") -> list[str]:
     name, facts = component.obj.__name__, (*component.fit_needs, *component.needs)
     data = () if component.is_class else component.data
     given = [*data, *(f"{fact}={fact}" for fact in facts if not component.is_class or fact in component.fit_needs)]
+    if component.is_class and component.kind in ("estimator", "selection", "calibrator"):
+        given = _required(component) + given
     arguments = (", ".join(given) + _params(component)).removeprefix(", ")
     return [f"from {component.obj.__module__} import {name}", f"{name}({arguments})"]
+
+
+def _required(component: "Component") -> list[str]:
+    """Return the arguments of an estimator that have no default, such as the model that it wraps."""
+    arguments = inspect.signature(component.obj).parameters.values()
+    return [a.name for a in arguments if a.default is a.empty and a.kind is a.POSITIONAL_OR_KEYWORD]
 
 
 def _params(component: "Component") -> str:

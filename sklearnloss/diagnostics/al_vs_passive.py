@@ -7,17 +7,16 @@ from typing import Annotated, Any
 import numpy as np
 from joblib import Parallel, delayed
 from scipy import sparse
-from sklearn.base import clone
-from sklearn.model_selection import train_test_split
+from sklearn.base import clone, is_classifier
 from sklearn.utils import _safe_indexing
 
-from sklearnloss.active.simulate import Simulation, simulate
+from sklearnloss.active.simulate import Simulation, seeds_of, simulate, split_pool
 from sklearnloss.component import diagnostic
 from sklearnloss.constraints import Constraint, PositiveInt, Seed
 from sklearnloss.exceptions import DataError, DataWarning
 from sklearnloss.figures import new_axes
 
-__all__ = ["ActiveVersusPassive", "al_vs_passive"]
+__all__ = ["ActiveVersusPassive", "al_vs_passive", "clearly_ahead", "few_labels"]
 
 CLOSE = 0.15  # error of the model that knows all labels, from which on classes overlap
 
@@ -65,19 +64,11 @@ class ActiveVersusPassive:
     @property
     def warning(self) -> str:
         """Why random rows may be the better choice; empty if nothing speaks for them."""
-        if self.labels_per_dimension >= 1 or self.gain.mean() > 2 * self._error():
+        if self.labels_per_dimension >= 1 or clearly_ahead((self.active - self.passive).mean(axis=1)):
             return ""
         overlap = "overlap" if 1 - self.full_score > CLOSE else "are well apart"
-        return (
-            f"{self.n_labels[-1]} labels for {self.dimension} columns: below one label a column {self.strategy!r} may "
-            f"be behind random rows (here {100 * self.gain.mean():+.1f} points on average; classes {overlap}); reduce the "
-            "columns, or begin with 'random' or 'typiclust'"
-        )
-
-    def _error(self) -> float:
-        """Return the standard error of the mean gain over seeds."""
-        by_seed = (self.active - self.passive).mean(axis=1)
-        return float(by_seed.std(ddof=1) / np.sqrt(len(by_seed))) if len(by_seed) > 1 else np.inf
+        how = f"{100 * self.gain.mean():+.1f} points on average; classes {overlap}"
+        return few_labels(int(self.n_labels[-1]), self.dimension, repr(self.strategy), how)
 
     def plot(self, ax: Any = None) -> Any:
         """Draw both curves, each seed thin and the mean thick, and where there is a label a column.
@@ -114,6 +105,25 @@ class ActiveVersusPassive:
             f"average of {len(self.n_labels)} budgets and {len(self.active)} seeds; random ahead at "
             f"{100 * self.share_passive_better:.0f} % of the budgets; {self.labels_per_dimension:.2g} labels a column"
         )
+
+
+def clearly_ahead(gains: np.ndarray) -> bool:
+    """Return whether the mean gain over seeds (n_seeds,) is above twice its standard error; not so of one seed.
+
+    Examples
+    --------
+    >>> clearly_ahead(np.array([0.02, 0.03, 0.025])), clearly_ahead(np.array([0.02, -0.03])), clearly_ahead(np.ones(1))
+    (True, False, False)
+    """
+    return len(gains) > 1 and bool(gains.mean() > 2 * gains.std(ddof=1) / np.sqrt(len(gains)))
+
+
+def few_labels(n_labels: int, dimension: int, who: str, how: str) -> str:
+    """Return the warning of fewer labels than columns: who may be behind random rows, and how they stand here."""
+    return (
+        f"{n_labels} labels for {dimension} columns: below one label a column {who} may be behind random rows (here "
+        f"{how}); reduce the columns, or begin with 'random' or 'typiclust'"
+    )
 
 
 def _fits(value: Any) -> bool:
@@ -198,7 +208,7 @@ def al_vs_passive(
             f"al_vs_passive: of {len(y)} rows {1 - test_size:.0%} are the pool, too few for n_initial={n_initial} and "
             f"a round of batch_size={batch_size}"
         )
-    seeds = [int(s) for s in np.random.default_rng(_number(random_state)).integers(2**31, size=n_seeds)]
+    seeds = seeds_of(random_state, n_seeds)
     settings = {"n_initial": n_initial, "batch_size": batch_size, "n_rounds": n_rounds, "scoring": scoring}
     runs = Parallel(n_jobs=n_jobs)(
         delayed(_replay)(clone(estimator), X, y, seed, test_size, strategy, settings) for seed in seeds
@@ -218,17 +228,10 @@ def al_vs_passive(
     return result
 
 
-def _number(random_state: Any) -> Any:
-    return random_state.randint(2**31) if hasattr(random_state, "randint") else random_state
-
-
 def _replay(
     estimator: Any, X: Any, y: np.ndarray, seed: int, test_size: float, strategy: Any, settings: dict[str, Any]
 ) -> tuple[Simulation, Simulation, float]:
-    counts = np.unique(y, return_counts=True)[1] if y.ndim == 1 and y.dtype.kind != "f" else np.array([1])
-    pool, test = train_test_split(
-        np.arange(len(y)), test_size=test_size, random_state=seed, stratify=y if counts.min() > 1 else None
-    )
+    pool, test = split_pool(y, test_size, seed, classes=is_classifier(estimator))
     rows = [_safe_indexing(X, pool), y[pool], _safe_indexing(X, test), y[test]]
     active, passive = (
         simulate(estimator, *rows, strategy=name, random_state=seed, **settings) for name in (strategy, "random")

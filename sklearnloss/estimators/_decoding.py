@@ -87,6 +87,9 @@ class ClassDecoder(nn.Module):
         From the output to probabilities, or to scores where it leads to none.
     scores_linked : bool
         Whether scores are taken after the link.
+    logged : bool, default=False
+        Whether they are then the logarithms of what it gives: log probabilities, which differ from the logits of a
+        softmax by a constant of the row only.
     calibrated : callable or None
         From scores to probabilities, in place of the link.
     """
@@ -99,10 +102,11 @@ class ClassDecoder(nn.Module):
         link: Callable[[Tensor], Tensor],
         *,
         scores_linked: bool,
+        logged: bool = False,
         calibrated: Callable[[Tensor], Tensor] | None,
     ) -> None:
         super().__init__()
-        self.kind, self.link, self.scores_linked = targets.kind, link, scores_linked
+        self.kind, self.link, self.scores_linked, self.logged = targets.kind, link, scores_linked, logged
         self.reordered = targets.kind != "multilabel" and bool(np.any(np.diff(targets.order) < 0))
         self.register_buffer("place", torch.as_tensor(np.argsort(targets.order)))
         self.calibrated = calibrated
@@ -110,6 +114,8 @@ class ClassDecoder(nn.Module):
     def scores(self, output: Tensor) -> Tensor:
         """Return one score of two classes (n,), positive for the second; else one per class or label (n, k)."""
         columns = self.link(output) if self.scores_linked else output
+        if self.logged:
+            columns = columns.clamp(min=torch.finfo(columns.dtype).tiny).log()
         if self.kind == "multilabel":
             return columns
         if columns.ndim == 2 and columns.shape[1] == 1:

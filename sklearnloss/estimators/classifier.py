@@ -428,9 +428,10 @@ class LossClassifier(ClassifierMixin, ClassExport, NetEstimator):  # type: ignor
         link, (role, width) = _link(self), self._role_and_width
         # thresholds, features, and several proxies of a class, are no scores of classes before the link
         other = role == "thresholds" or head_kind(role) == "none" or width not in (1, self._targets.n_classes)
-        linked = other or not link.probability
+        logged = not other and not self._head_term()[1].component.keeps_order
+        linked = other or logged or not link.probability
         calibrated = None if self.calibration_ is None else self.calibration_.on_tensors
-        return ClassDecoder(self._targets, link.function, scores_linked=linked, calibrated=calibrated)
+        return ClassDecoder(self._targets, link.function, scores_linked=linked, logged=logged, calibrated=calibrated)
 
     @torch.inference_mode()
     def _decide(self, output: torch.Tensor) -> np.ndarray:

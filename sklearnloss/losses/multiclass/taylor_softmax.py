@@ -1,0 +1,64 @@
+"""Cross entropy of the Taylor softmax."""
+
+from typing import Literal
+
+import torch
+from torch import Tensor
+
+from sklearnloss.component import loss
+from sklearnloss.typing import Labels, Logits, PerRow
+
+
+def taylor_shares(logits: Tensor, *, order: int = 2) -> Tensor:
+    """Return class probabilities (n, k), proportional to the Taylor polynomial of the exponential."""
+    return torch.softmax(_log_polynomial(logits, order), dim=1)
+
+
+@loss("taylor_softmax", task="multiclass", link=taylor_shares, proper=True, keeps_order=False)
+def taylor_softmax(logits: Logits, y: Labels, *, order: Literal[2, 4, 6] = 2) -> PerRow:
+    r"""Cross entropy in which a polynomial takes the place of the exponential, so no score runs far ahead.
+
+    Parameters
+    ----------
+    logits : Tensor of shape (n, k)
+        Raw scores.
+    y : LongTensor of shape (n,)
+        Class of each row, in 0..k-1.
+    order : {2, 4, 6}, default=2
+        Degree of the polynomial. Odd degrees are no choice: their polynomials fall below zero.
+
+    Returns
+    -------
+    Tensor of shape (n,)
+        One value per row, positive.
+
+    Notes
+    -----
+    .. math:: \ell = -\log \frac{t(z_y)}{\sum_j t(z_j)}, \qquad t(z) = \sum_{i=0}^{d} \frac{z^i}{i!}
+
+    The same shares are the predicted probabilities. They depend on the level of the scores, not on differences alone;
+    ``order -> inf`` is the softmax. The error of a sure wrong row grows only as ``order * log|z|``. The polynomial is
+    positive but not monotone: left of its minimum, which is -1 for ``order=2``, a score gains by falling further, so
+    the most probable class need not be that of the largest score. At order 2 value and gradient depend on a row only
+    through the true score and the sums of scores and of their squares. O(n k).
+
+    References
+    ----------
+    .. [1] de Brébisson, Vincent. "An exploration of softmax alternatives belonging to the spherical loss family".
+       ICLR 2016.
+
+    Examples
+    --------
+    >>> taylor_softmax(torch.tensor([[2.0, 0.0, -1.0]]), torch.tensor([0]))  # -log(5 / 6.5)
+    tensor([0.2624])
+    """
+    log_t = _log_polynomial(logits, order)  # (n, k)
+    return torch.logsumexp(log_t, dim=1) - log_t.gather(1, y[:, None]).squeeze(1)  # (n,)
+
+
+def _log_polynomial(z: Tensor, order: int) -> Tensor:
+    """Return the logarithm of the polynomial, by Horner's rule."""
+    t = torch.ones_like(z)
+    for i in range(order, 0, -1):
+        t = 1 + z / i * t
+    return t.log()
