@@ -41,6 +41,7 @@ def one_vs_each(logits: Logits, y: Labels) -> PerRow:
 
     Examples
     --------
+    >>> import torch
     >>> one_vs_each(torch.tensor([[2.0, 0.0, 1.0]]), torch.tensor([0]))
     tensor([0.4402])
     """
