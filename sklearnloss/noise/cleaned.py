@@ -33,8 +33,8 @@ class Cleaned(ClassifierMixin, MetaEstimatorMixin, BaseEstimator):  # type: igno
     estimator : classifier
         What is fitted in the end.
     detector : str, LabelNoiseDetector or None, default=None
-        What doubts labels; a string is a method of `LabelNoiseDetector`, None is its default. It sees the training
-        rows only, so that in a search the rows to judge by keep their labels.
+        What doubts labels; a string is a method of `LabelNoiseDetector`, None is ``"cv_margin"``, which doubts few rows
+        and is seldom wrong. It sees the training rows only, so that in a search the rows to judge by keep their labels.
     weight : float in [0, 1), default=0.0
         Weight of the doubted rows; zero leaves them out, anything else needs a model that takes ``sample_weight``.
 
@@ -107,7 +107,7 @@ class Cleaned(ClassifierMixin, MetaEstimatorMixin, BaseEstimator):  # type: igno
         X = as_table(X, "Cleaned")
         detector = self.detector
         if detector is None or isinstance(detector, str):
-            detector = LabelNoiseDetector(detector or "aum")
+            detector = LabelNoiseDetector(detector or "cv_margin")
         self.detector_ = clone(detector).fit(X, y)
         codes = np.unique(np.asarray(y).ravel(), return_inverse=True)[1]
         self.kept_ = ~np.asarray(self.detector_.noisy_mask_, dtype=bool)

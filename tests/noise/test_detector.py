@@ -114,6 +114,10 @@ def test_doubted_rows_can_have_a_small_weight_instead():
         Cleaned(KNeighborsClassifier(), "knn", weight=0.2).fit(X, WRONG)
 
 
+def test_margins_out_of_fold_doubt_where_nothing_else_is_said():
+    assert Cleaned(LogisticRegression(max_iter=1000)).fit(X, WRONG).detector_.method == "cv_margin"
+
+
 def test_no_class_is_lost():
     labels = np.zeros(150, dtype=int)
     labels[[3, 60]] = 1  # its neighbors are all of the other class
