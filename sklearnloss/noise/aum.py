@@ -58,9 +58,9 @@ class AreaUnderMargin(RowJudge):
     judged by a run in which its label was its own; rows that were in neither by the first. A row is doubted where its
     margin is at most the percentile of the false rows of that run. Two fits, and a number a row.
 
-    The order of the scores is good throughout, the percentile is not: of two classes that overlap, such as incomes above
-    and below a bound, nearly all rows look like the best of those with the false class, and are doubted. Take a lower
-    percentile there, or ``LabelNoiseDetector(contamination=...)``.
+    The order of the scores is good throughout, the percentile is not: of two classes that overlap, such as incomes
+    above and below a bound, nearly all rows look like the best of those with the false class, and are doubted. Take a
+    lower percentile there, or ``LabelNoiseDetector(contamination=...)``.
 
     References
     ----------
