@@ -253,8 +253,8 @@ def _fact(name: str, output: Tensor, y: Tensor, generator: torch.Generator) -> A
             return 0.5 + torch.rand(n, 1, k, generator=generator, dtype=torch.float64).to(dtype)
         case "sample_weight":
             return torch.ones(n, dtype=dtype)
-        case "observed":
-            return torch.ones_like(y)
+        case "observed":  # every third label was looked at
+            return (torch.arange(y.numel(), device=y.device).view_as(y) % 3 == 0).to(y.dtype)
         case "prototypes" | "head_weight":
             return normal(k, WIDTH)
         case "head_bias":

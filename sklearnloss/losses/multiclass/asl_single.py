@@ -1,0 +1,74 @@
+"""Asymmetric loss for a single label."""
+
+from typing import Annotated
+
+import torch
+from torch import Tensor
+from torch.nn import functional as F
+
+from sklearnloss.component import loss
+from sklearnloss.constraints import Fraction, NonNegative, Search
+from sklearnloss.functional.numerics import log_odds
+from sklearnloss.typing import Labels, Logits, PerRow
+
+
+@loss("asl_single", task="multiclass")
+def asl_single(
+    logits: Logits,
+    y: Labels,
+    *,
+    gamma_neg: Annotated[NonNegative, Search(0, 6)] = 4.0,
+    gamma_pos: Annotated[NonNegative, Search(0, 2)] = 0.0,
+    smoothing: Annotated[Fraction, Search(0.01, 0.3, log=True)] = 0.1,
+) -> PerRow:
+    r"""Cross entropy against smoothed labels in which improbable classes are left alone.
+
+    Label smoothing pulls up every other class, the more the less probable it is; here only the probable ones feel it.
+
+    Parameters
+    ----------
+    logits : Tensor of shape (n, k)
+        Raw scores.
+    y : LongTensor of shape (n,)
+        Class of each row, in 0..k-1.
+    gamma_neg : float in [0, inf), default=4.0
+        Focusing power of the other classes. Without smoothing they do not enter, and it has no effect.
+    gamma_pos : float in [0, inf), default=0.0
+        Focusing power of the true class.
+    smoothing : float in [0, 1), default=0.1
+        Share of the label that is spread evenly over all k classes, the true one included.
+
+    Returns
+    -------
+    Tensor of shape (n,)
+        One value per row, never negative.
+
+    Notes
+    -----
+    .. math:: \ell = -\Bigl(1 - \epsilon + \frac{\epsilon}{k}\Bigr) (1 - p_y)^{\gamma_+} \log p_y
+        - \frac{\epsilon}{k} \sum_{j \ne y} p_j^{\gamma_-} \log p_j
+
+    Without smoothing it is the focal loss with power ``gamma_pos``, whatever ``gamma_neg`` is, and cross entropy at a
+    power of zero; with smoothing and both powers zero it is label smoothing. O(n k).
+
+    References
+    ----------
+    .. [1] Ridnik, Ben-Baruch, Zamir, Noy, Friedman, Protter, Zelnik-Manor. "Asymmetric loss for multi-label
+       classification". ICCV 2021.
+
+    Examples
+    --------
+    >>> asl_single(torch.tensor([[2.0, 0.0, -1.0]]), torch.tensor([0]))
+    tensor([0.1585])
+    """
+    log_p = torch.log_softmax(logits, dim=1)  # (n, k)
+    share = smoothing / logits.shape[1]
+    lead = log_odds(logits, y)  # (n,)
+    true = _power(torch.sigmoid(-lead), gamma_pos) * F.logsigmoid(lead)
+    others = (_power(log_p.exp(), gamma_neg) * log_p).scatter(1, y[:, None], 0.0).sum(dim=1)  # (n,)
+    return -(1 - smoothing + share) * true - share * others
+
+
+def _power(base: Tensor, gamma: float) -> Tensor:
+    """Return the power; above zero, where the slope of a power below one is infinite."""
+    return base.clamp(min=torch.finfo(base.dtype).tiny) ** gamma
