@@ -61,6 +61,8 @@ class FrechetClassifier(ClassifierMixin, MetaEstimatorMixin, BaseEstimator):  # 
         Labels that can be predicted, if they lie between others.
     distances_ : array of shape (k, N)
         From each seen label to all.
+    n_features_in_, feature_names_in_
+        As the model has them.
 
     Notes
     -----
@@ -127,6 +129,8 @@ class FrechetClassifier(ClassifierMixin, MetaEstimatorMixin, BaseEstimator):  # 
         self.labels_ = self.classes_ if self.labels is None else np.asarray(self.labels)
         table = self._table()
         places = {label: place for place, label in enumerate(self.labels_.tolist())}
+        if len(places) < len(self.labels_):
+            raise ParameterError(f"FrechetClassifier: labels must be different, got {self.labels_.tolist()}")
         for label in self.classes_.tolist():
             if label not in places:
                 near = did_you_mean(label, map(str, places)) if isinstance(label, str) else ""
@@ -151,7 +155,9 @@ class FrechetClassifier(ClassifierMixin, MetaEstimatorMixin, BaseEstimator):  # 
                 f"FrechetClassifier: label_distances must be ({n}, {n}), a row for each of the {n} labels, got "
                 f"{table.shape}"
             )
-        if not np.isfinite(table).all() or (table < 0).any() or np.diag(table).any() or (table != table.T).any():
+        rounding = 1e-8 * np.abs(table).max(initial=0)  # of distances that were computed by products
+        fine = np.isfinite(table).all() and (table >= 0).all() and (np.abs(table - table.T) <= rounding).all()
+        if not fine or (np.diag(table) > rounding).any():
             raise ParameterError(
                 "FrechetClassifier: label_distances must be finite, not negative, symmetric, and zero from a label to "
                 "itself"
@@ -183,6 +189,16 @@ class FrechetClassifier(ClassifierMixin, MetaEstimatorMixin, BaseEstimator):  # 
         """Return the model's probabilities of the seen labels, (n, k)."""
         check_is_fitted(self)
         return np.asarray(self.estimator_.predict_proba(X))
+
+    @property
+    def n_features_in_(self) -> int:
+        """Columns of X, where the model knows them."""
+        return int(self.estimator_.n_features_in_)
+
+    @property
+    def feature_names_in_(self) -> np.ndarray:
+        """Names of the columns of X, where the model knows them."""
+        return np.asarray(self.estimator_.feature_names_in_)
 
     @property
     def reachable_(self) -> np.ndarray:

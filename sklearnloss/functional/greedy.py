@@ -1,8 +1,11 @@
 """Greedy sampling for regression: rows far from the labeled ones, in inputs, outputs or both, in numpy."""
 
 import numpy as np
+from scipy.spatial.distance import cdist
 
 __all__ = ["greedy_rows", "standardized"]
+
+BLOCK = 2**21  # distances that are held at a time
 
 
 def standardized(pool: np.ndarray, labeled: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
@@ -44,26 +47,29 @@ def greedy_rows(
     >>> greedy_rows(places, (np.array([[0.5]]),), 2, np.random.default_rng(0)).tolist()
     [2, 0]
     """
+    pool = tuple(np.ascontiguousarray(places, dtype=np.float64) for places in pool)
     size = len(pool[0])
     nearest = np.full(size, np.inf)
-    for row in zip(*labeled, strict=True):
-        np.minimum(nearest, _product(pool, row), out=nearest)
     chosen: list[int] = []
-    if not len(labeled[0]):
+    if len(labeled[0]):
+        _bring_near(nearest, pool, labeled)
+    else:
         chosen.append(int(rng.integers(size)))
     while True:
         if chosen:
-            np.minimum(nearest, _product(pool, tuple(space[chosen[-1]] for space in pool)), out=nearest)
+            _bring_near(nearest, pool, tuple(places[chosen[-1:]] for places in pool))
             nearest[chosen[-1]] = -np.inf
         if len(chosen) == n:
             return np.array(chosen)
         chosen.append(int(nearest.argmax()))
 
 
-def _product(pool: tuple[np.ndarray, ...], row: tuple[np.ndarray, ...]) -> np.ndarray:
-    """Return the product over spaces of the distances of all rows to one."""
-    product = np.ones(len(pool[0]))
-    for places, place in zip(pool, row, strict=True):
-        away = places - place
-        product *= np.sqrt(np.einsum("ij,ij->i", away, away))
-    return product
+def _bring_near(nearest: np.ndarray, pool: tuple[np.ndarray, ...], rows: tuple[np.ndarray, ...]) -> None:
+    """Lower the least products of distances, in place, to those of these rows where they are smaller."""
+    step = max(1, BLOCK // len(rows[0]))
+    for start in range(0, len(nearest), step):
+        product = np.ones(())
+        for places, others in zip(pool, rows, strict=True):
+            product = product * cdist(places[start : start + step], others)  # (b, m)
+        part = nearest[start : start + step]
+        np.minimum(part, product.min(axis=1), out=part)

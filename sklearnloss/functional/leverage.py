@@ -60,6 +60,9 @@ def leverage_scores(X: np.ndarray, *, ridge: float = 0.0) -> np.ndarray:
 
 
 def _by_singular_values(X: np.ndarray, ridge: float = 0.0) -> np.ndarray:
+    if not ridge:  # so that the rank does not depend on the units of a column
+        scale = np.abs(X).max(axis=0, initial=0)
+        X = X / np.where(scale > 0, scale, 1)
     left, values, _ = np.linalg.svd(X, full_matrices=False)
     kept = values > values.max(initial=0) * max(X.shape) * np.finfo(np.float64).eps
     share = values[kept] ** 2 / (values[kept] ** 2 + ridge)

@@ -9,6 +9,7 @@ __all__ = ["Magnitude", "magnitude", "usual_scale"]
 SAMPLE = 1000  # points whose distances tell the median
 TINY = 1e-10  # a pivot below is that of a duplicate
 RIDGE = 1e-10
+BLOCK = 64  # points that are projected at once
 
 
 def usual_scale(points: np.ndarray, rng: np.random.Generator) -> float:
@@ -68,7 +69,8 @@ class Magnitude:
     Notes
     -----
     Similarities are projected on the set one point after the other (Gram-Schmidt in the kernel): each point keeps the
-    residual of its own similarity, and that of one. A step takes O(n) times the points in the set.
+    residual of its own similarity, and that of one. A step takes O(n + m) times the points in the set, and so much
+    memory do all of them.
 
     Examples
     --------
@@ -82,10 +84,11 @@ class Magnitude:
         self.size, self.scale = len(pool), scale
         self.own = np.ones(len(self.all))  # 1 - z' Z^-1 z of each
         self.rest = np.ones(len(self.all))  # 1 - z' w of each
-        self.basis = np.empty((0, len(self.all)))  # similarities to the orthonormalized points of the set
+        self.basis = np.empty((len(points), len(self.all)))  # similarities to the orthonormalized points of the set,
+        self.rank = 0  # of which so many are there
         self.total = 0.0
-        for place in range(self.size, len(self.all)):
-            self.add(place)
+        for start in range(self.size, len(self.all), BLOCK):
+            self._add(np.arange(start, min(start + BLOCK, len(self.all))))
 
     @property
     def increase(self) -> np.ndarray:
@@ -95,13 +98,24 @@ class Magnitude:
 
     def add(self, place: int) -> None:
         """Add a point; a duplicate changes nothing."""
-        pivot = self.own[place]
-        if pivot <= TINY:
-            return
-        similar = np.exp(-self.scale * cdist(self.all[place : place + 1], self.all)[0])
-        direction = (similar - self.basis[:, place] @ self.basis) / np.sqrt(pivot)
-        along = self.rest[place] / np.sqrt(pivot)
-        self.basis = np.vstack([self.basis, direction])
-        self.own = self.own - direction**2
-        self.rest = self.rest - along * direction
-        self.total += along**2
+        self._add(np.array([place]))
+
+    def _add(self, places: np.ndarray) -> None:
+        start = self.rank
+        similar = np.exp(-self.scale * cdist(self.all[places], self.all))  # (b, n + m)
+        similar -= self.basis[:start, places].T @ self.basis[:start]
+        for direction, place in zip(similar, places, strict=True):
+            pivot = self.own[place]
+            if pivot <= TINY:
+                continue
+            new = self.basis[start : self.rank]  # of this block
+            direction -= new[:, place] @ new
+            direction /= np.sqrt(pivot)
+            along = self.rest[place] / np.sqrt(pivot)
+            if self.rank == len(self.basis):
+                self.basis = np.concatenate([self.basis, np.empty((max(BLOCK, self.rank), len(self.all)))])
+            self.basis[self.rank] = direction
+            self.rank += 1
+            self.own -= direction**2
+            self.rest -= along * direction
+            self.total += along**2

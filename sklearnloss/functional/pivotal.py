@@ -5,6 +5,7 @@ import numpy as np
 __all__ = ["inclusion_probabilities", "pivotal_rows", "space_order"]
 
 CERTAIN = 1e-9  # rounding of a probability of zero or one
+ROUNDING = 1e-6  # of what a whole pool of them leaves
 
 
 def inclusion_probabilities(scores: np.ndarray, n: int) -> np.ndarray:
@@ -71,18 +72,25 @@ def space_order(places: np.ndarray, tree: str, rng: np.random.Generator) -> np.n
     stack = [(0, len(places), 0)]
     while stack:
         start, end, depth = stack.pop()
-        if end - start < 2:
+        if end - start < 2 or (tree == "pca" and end - start == 2):  # which of two comes first does not matter
             continue
         rows = order[start:end]
         if tree == "coordinate":
             values = places[rows, depth % places.shape[1]]
         else:
-            centered = places[rows] - places[rows].mean(axis=0)
-            values = centered @ np.linalg.eigh(centered.T @ centered)[1][:, -1]
+            values = _along_first_direction(places[rows])
         middle = start + (end - start + 1) // 2
         order[start:end] = rows[np.argsort(values, kind="stable")]
         stack += [(start, middle, depth + 1), (middle, end, depth + 1)]
     return order
+
+
+def _along_first_direction(rows: np.ndarray) -> np.ndarray:
+    """Return where rows lie on the first principal direction, but for scale and sign."""
+    centered = rows - rows.mean(axis=0)
+    if len(rows) <= rows.shape[1]:  # the smaller of the two products has the same values
+        return np.linalg.eigh(centered @ centered.T)[1][:, -1]
+    return np.asarray(centered @ np.linalg.eigh(centered.T @ centered)[1][:, -1])
 
 
 def pivotal_rows(p: np.ndarray, order: np.ndarray, rng: np.random.Generator) -> np.ndarray:
@@ -107,30 +115,36 @@ def pivotal_rows(p: np.ndarray, order: np.ndarray, rng: np.random.Generator) -> 
     >>> pivotal_rows(np.array([1.0, 0.5, 0.5]), np.arange(3), np.random.default_rng(0)).tolist()
     [0, 1]
     """
-    drawn: list[int] = []
-    # the halves of a node of m rows are its first (m + 1) // 2 and the rest: followed from the leaves up
-    last, probability = _tournament(order, p, rng, drawn)
-    if rng.random() < probability:
-        drawn.append(last)
-    return np.array(sorted(drawn), dtype=np.int64)
+    bounds = [np.array([0, len(order)])]  # of the nodes, a level at a time: all games of a level are played at once
+    while np.diff(bounds[-1]).max() > 1:
+        half = (np.diff(bounds[-1]) + 1) // 2
+        bounds.append(np.unique(np.concatenate([bounds[-1], bounds[-1][:-1] + half])))
+    rows, left = order, p[order]
+    drawn: list[np.ndarray] = []
+    for level in range(len(bounds) - 1, 0, -1):
+        first = np.searchsorted(bounds[level], bounds[level - 1])  # first child of each node, and the end
+        pairs = np.flatnonzero(np.diff(first) == 2)
+        i, j = first[pairs], first[pairs] + 1
+        first_stays, after, decided = _games(left[i], left[j], rng)
+        drawn.append(np.where(first_stays, rows[j], rows[i])[decided])
+        stays = first[:-1].copy()
+        stays[pairs] = np.where(first_stays, i, j)
+        rows, left = rows[stays], left[stays]
+        left[pairs] = after
+    last = left[0]
+    if abs(last - round(last)) < ROUNDING:  # the probabilities add up to an integer
+        last = round(last)
+    if rng.random() < last:
+        drawn.append(rows)
+    return np.sort(np.concatenate([np.empty(0, dtype=np.int64), *drawn]))
 
 
-def _tournament(order: np.ndarray, p: np.ndarray, rng: np.random.Generator, drawn: list[int]) -> tuple[int, float]:
-    """Return the row that is left of these, and its probability; append those that were drawn."""
-    if len(order) == 1:
-        return int(order[0]), float(p[order[0]])
-    middle = (len(order) + 1) // 2
-    (i, a), (j, b) = (_tournament(half, p, rng, drawn) for half in (order[:middle], order[middle:]))
-    if a + b <= 1 + CERTAIN:
-        if a + b == 0:
-            return i, 0.0
-        return (i, min(a + b, 1.0)) if rng.random() < a / (a + b) else (j, min(a + b, 1.0))
-    left = a + b - 1
-    if a >= 1 - CERTAIN and b >= 1 - CERTAIN:
-        drawn.append(i)
-        return j, 1.0
-    if rng.random() < (1 - b) / (2 - a - b):
-        drawn.append(i)
-        return j, left
-    drawn.append(j)
-    return i, left
+def _games(a: np.ndarray, b: np.ndarray, rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Return whether the first of two goes on, with which probability one does, and whether the other is drawn."""
+    both = a + b
+    decided = both > 1 + CERTAIN
+    # the first goes on with the odds of their probabilities, or, where one is drawn, of what these lack to one
+    lacks_a, lacks_b = np.maximum(1 - a, 0), np.maximum(1 - b, 0)
+    wins, total = np.where(decided, lacks_a, a), np.where(decided, lacks_a + lacks_b, both)
+    first_stays = rng.random(len(a)) * total < wins
+    return first_stays, np.where(decided, both - 1, np.minimum(both, 1)), decided

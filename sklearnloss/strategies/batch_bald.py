@@ -10,6 +10,8 @@ from sklearnloss.constraints import PositiveInt, Search
 
 __all__ = ["batch_bald"]
 
+BLOCK = 2**21  # joint probabilities that are held at a time
+
 
 @strategy("batch_bald", unit="batch")
 def batch_bald(
@@ -85,8 +87,13 @@ def batch_bald(
 def _joint_entropy(joint: np.ndarray, scale: np.ndarray, proba: np.ndarray) -> np.ndarray:
     """Return the entropy of the batch's classes with those of each candidate, (c,)."""
     members, rows, k = proba.shape
-    together = joint.T @ proba.reshape(members, -1) / members  # (s, c * k)
-    return np.asarray((scale @ entr(together)).reshape(rows, k).sum(axis=1))
+    entropy = np.empty(rows)
+    step = max(1, BLOCK // (joint.shape[1] * k))
+    for start in range(0, rows, step):
+        part = proba[:, start : start + step]
+        together = joint.T @ part.reshape(members, -1) / members  # (s, b * k)
+        entropy[start : start + step] = (scale @ entr(together)).reshape(-1, k).sum(axis=1)
+    return entropy
 
 
 def _drawn(joint: np.ndarray, scale: np.ndarray, size: int, rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:

@@ -7,7 +7,7 @@ from scipy.cluster.hierarchy import fcluster, linkage
 
 from sklearnloss.component import strategy
 from sklearnloss.constraints import AtLeastOne, PositiveInt, Search
-from sklearnloss.functional.top_two import top_two
+from sklearnloss.functional.top_two import lead
 
 __all__ = ["cluster_margin"]
 
@@ -62,9 +62,8 @@ def cluster_margin(
     >>> sorted((found // 2).tolist())
     [0, 1]
     """
-    first, second = top_two(proba)
     size = min(len(proba), max(n, min(int(np.ceil(factor * n)), max_rows)))
-    candidates = np.argsort(first - second, kind="stable")[:size]
+    candidates = np.argsort(lead(proba), kind="stable")[:size]
     if size == 1:
         return candidates
     labels = fcluster(linkage(embeddings[candidates], "average"), n, "maxclust") - 1

@@ -1,5 +1,6 @@
 """Uncertainty weighted by density."""
 
+from collections.abc import Callable
 from typing import Literal
 
 import numpy as np
@@ -7,7 +8,7 @@ from scipy.special import entr
 
 from sklearnloss.component import strategy
 from sklearnloss.constraints import NonNegative
-from sklearnloss.functional.top_two import top_two
+from sklearnloss.functional.top_two import lead
 
 __all__ = ["density_weighted"]
 
@@ -53,8 +54,8 @@ def density_weighted(
     >>> density_weighted(even, embeddings=rows).argmin()
     np.int64(2)
     """
-    measures = {
-        "margin": lambda: 1 - np.subtract(*top_two(proba)),
+    measures: dict[str, Callable[[], np.ndarray]] = {
+        "margin": lambda: 1 - lead(proba),
         "entropy": lambda: entr(proba).sum(axis=1),
         "least_confidence": lambda: 1 - proba.max(axis=1),
     }

@@ -3,7 +3,7 @@
 import numpy as np
 
 from sklearnloss.component import strategy
-from sklearnloss.functional.top_two import top_two
+from sklearnloss.functional.top_two import lead
 
 __all__ = ["margin"]
 
@@ -41,6 +41,5 @@ def margin(proba: np.ndarray) -> np.ndarray:
     >>> margin(np.array([[0.5, 0.5, 0.0], [1.0, 0.0, 0.0], [0.4, 0.35, 0.25]]))
     array([1.  , 0.  , 0.95])
     """
-    first, second = top_two(proba)
-    first -= second
-    return np.subtract(1, first, out=first)
+    ahead = lead(proba)
+    return np.subtract(1, ahead, out=ahead)

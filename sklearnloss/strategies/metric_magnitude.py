@@ -6,6 +6,7 @@ import numpy as np
 
 from sklearnloss.component import strategy
 from sklearnloss.constraints import Positive, Search
+from sklearnloss.exceptions import TaskError
 from sklearnloss.functional.magnitude import Magnitude, usual_scale
 
 __all__ = ["metric_magnitude"]
@@ -70,6 +71,8 @@ def metric_magnitude(
     >>> metric_magnitude(pool, embeddings_labeled=np.array([[0.0]]), n=2, rng=np.random.default_rng(0)).tolist()
     [2, 1]
     """
+    if mode != "diversity" and y_labeled is not None and y_labeled.ndim > 1:
+        raise TaskError(f"strategy 'metric_magnitude' with mode={mode!r} looks at one label a row; use 'diversity'")
     t = usual_scale(np.concatenate([embeddings_labeled, embeddings]), rng) if scale is None else scale
     doubt = np.zeros(len(embeddings))
     classes = [] if y_labeled is None else list(np.unique(y_labeled))

@@ -10,6 +10,8 @@ from sklearnloss.constraints import Positive, PositiveInt, Search
 
 __all__ = ["probcover"]
 
+TREE_COLUMNS = 5
+
 
 @strategy("probcover", unit="batch")
 def probcover(
@@ -64,13 +66,15 @@ def probcover(
     kept = np.arange(len(embeddings))
     if size < len(kept):
         kept = np.sort(rng.choice(len(kept), size, replace=False))
-    rows = embeddings[kept]
-    search = NearestNeighbors().fit(rows)
+    middle = embeddings.mean(axis=0)  # far from the origin products lose the digits of distances
+    rows = embeddings[kept] - middle
+    # trees of many columns look at every row, slower than products do
+    search = NearestNeighbors(algorithm="brute" if rows.shape[1] > TREE_COLUMNS else "kd_tree").fit(rows)
     reach = _usual_reach(search, rows) if radius is None else radius
-    near = [ball.astype(np.int64) for ball in search.radius_neighbors(rows, reach, return_distance=False)]
+    near = search.radius_neighbors(rows, reach, return_distance=False)
     covered = np.zeros(len(rows), dtype=bool)
     if len(embeddings_labeled):
-        for ball in search.radius_neighbors(embeddings_labeled, reach, return_distance=False):
+        for ball in search.radius_neighbors(embeddings_labeled - middle, reach, return_distance=False):
             covered[ball] = True
     gain = np.array([(~covered[ball]).sum() for ball in near])
     free = np.ones(len(rows), dtype=bool)
@@ -94,4 +98,5 @@ def _usual_reach(search: NearestNeighbors, rows: np.ndarray) -> float:
     if q < 1:
         return 1.0
     distance = float(np.median(search.kneighbors(n_neighbors=q)[0][:, -1]))
-    return distance if distance > 0 else 1e-9
+    least = 1e-7 * float(np.abs(rows).max())  # what rounding leaves between equal rows
+    return max(distance, least) or 1.0
