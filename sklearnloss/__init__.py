@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from sklearnloss.comparison.compare import compare
     from sklearnloss.comparison.preprocessing import make_preprocessor
     from sklearnloss.comparison.ranking import Ranking, rank
+    from sklearnloss.comparison.strategies import StrategyComparison, compare_strategies
     from sklearnloss.comparison.suggestions import suggest_losses
     from sklearnloss.comparison.tables import Table, load_table
     from sklearnloss.component import (
@@ -99,6 +100,7 @@ _WHERE = {
         "sampler selection strategy view"
     ),
     "sklearnloss.comparison.ranking": "Ranking rank",
+    "sklearnloss.comparison.strategies": "StrategyComparison compare_strategies",
     "sklearnloss.comparison.tables": "Table load_table",
     "sklearnloss.estimators.aggregate": "AggregateRegressor",
     "sklearnloss.estimators.class_prior": "ClassPriorEstimator",
@@ -145,12 +147,13 @@ __all__ = [
     "LossClassifier", "LossRegressor", "Metric", "MetricEmbedder", "Miner", "Mixup", "Mode", "Optimizer", "PITDisplay",
     "PrototypeClassifier", "QuantileAggregator", "QuantileReliabilityDisplay", "Ranking", "Reduction",
     "ReliabilityDisplay", "RetrievalDisplay", "Sampler", "Selection", "SimilarityDisplay", "Simulation",
-    "StablePredictions", "Strategy", "StratifiedBagKFold", "Sum", "Table", "ThresholdFeatures", "VerificationDisplay",
-    "View", "__version__", "aggregate_annotators", "bag_interval_scorer", "bag_kl_scorer", "bag_l1_scorer",
-    "bag_mse_scorer", "bag_targets", "calibrator", "callback", "compare", "components", "diagnostic", "distance",
-    "embedding_scorer", "estimator", "fact", "forecast_scorer", "hookimpl", "load", "load_table", "loss", "make_bags",
-    "make_preprocessor", "metric", "miner", "mixup", "mode", "optimizer", "privatize", "rank", "reduction", "register",
-    "rows_from_bags", "sampler", "selection", "simulate", "strategy", "suggest_losses", "verification_curve", "view",
+    "StablePredictions", "Strategy", "StrategyComparison", "StratifiedBagKFold", "Sum", "Table", "ThresholdFeatures",
+    "VerificationDisplay", "View", "__version__", "aggregate_annotators", "bag_interval_scorer", "bag_kl_scorer",
+    "bag_l1_scorer", "bag_mse_scorer", "bag_targets", "calibrator", "callback", "compare", "compare_strategies",
+    "components", "diagnostic", "distance", "embedding_scorer", "estimator", "fact", "forecast_scorer", "hookimpl",
+    "load", "load_table", "loss", "make_bags", "make_preprocessor", "metric", "miner", "mixup", "mode", "optimizer",
+    "privatize", "rank", "reduction", "register", "rows_from_bags", "sampler", "selection", "simulate", "strategy",
+    "suggest_losses", "verification_curve", "view",
 ]  # fmt: skip
 
 

@@ -16,7 +16,7 @@ from sklearnloss.active.stopping import StoppingRule
 from sklearnloss.exceptions import DataError, ParameterError
 from sklearnloss.figures import new_axes
 
-__all__ = ["Simulation", "first_rows", "simulate"]
+__all__ = ["Simulation", "first_rows", "seeds_of", "simulate", "split_pool"]
 
 
 @dataclass(frozen=True)
@@ -106,6 +106,37 @@ def first_rows(y: np.ndarray, n: int, rng: np.random.Generator, *, classes: bool
         place[of_class] = (np.arange(counts[c]) + 0.5) / counts[c]
         place[of_class[0]] = -1.0 if n >= len(counts) else place[of_class[0]]
     return order[np.argsort(place, kind="stable")[:n]]
+
+
+def split_pool(y: np.ndarray, test_size: float, seed: int, *, classes: bool) -> tuple[np.ndarray, np.ndarray]:
+    """Return the rows of a pool and those to judge by, sorted: of classes both have them in their proportions.
+
+    A class of one row is in the pool.
+
+    Examples
+    --------
+    >>> y = np.repeat(["a", "b", "c"], [60, 39, 1])
+    >>> pool, test = split_pool(y, 0.3, 0, classes=True)
+    >>> [np.unique(y[rows], return_counts=True)[1].tolist() for rows in (pool, test)]
+    [[42, 27, 1], [18, 12]]
+    """
+    n_test = round(test_size * len(y))
+    pool = first_rows(y, len(y) - n_test, np.random.default_rng(seed), classes=classes)
+    held = np.ones(len(y), dtype=bool)
+    held[pool] = False
+    return np.sort(pool), np.flatnonzero(held)
+
+
+def seeds_of(random_state: Any, n: int) -> list[int]:
+    """Return seeds of splits; the first of more are those of fewer.
+
+    Examples
+    --------
+    >>> seeds_of(0, 3) == seeds_of(0, 5)[:3]
+    True
+    """
+    rng = np.random.default_rng(_seed(random_state))
+    return [int(rng.integers(2**31)) for _ in range(n)]
 
 
 def simulate(

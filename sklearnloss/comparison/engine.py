@@ -3,25 +3,48 @@
 import tempfile
 import time
 import warnings
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures.process import BrokenProcessPool
 from dataclasses import replace
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any, ClassVar, Protocol
 
 import joblib
 from joblib import Parallel, delayed, wrap_non_picklable_objects
 from sklearn.base import clone
-from sklearn.pipeline import Pipeline
 
-from sklearnloss.comparison.candidates import Candidate
-from sklearnloss.comparison.fits import Problem, Record, run_fit
+from sklearnloss.comparison.fits import Record, run_fit
+from sklearnloss.comparison.splitting import Split
 from sklearnloss.comparison.store import MemoryStore
 from sklearnloss.estimators._fingerprint import Fingerprint
 
-__all__ = ["Engine", "Watcher", "fit_key"]
+__all__ = ["Compared", "Engine", "Shared", "Watcher", "fit_key"]
 
 DIED = "the process that trained it ended without a word, most likely for want of memory; try a smaller batch_size"
+
+
+class Compared(Protocol):
+    """What is compared: a name in tables, and what is tried under it."""
+
+    @property
+    def name(self) -> str:
+        """Its name."""
+
+    @property
+    def spec(self) -> Any:
+        """What it is."""
+
+
+class Shared(Protocol):
+    """A dataclass of everything that is the same for all that is compared."""
+
+    @property
+    def splits(self) -> tuple[Split, ...]:
+        """What to try each on."""
+
+    @property
+    def scorers(self) -> Mapping[str, Any]:
+        """The first is what is ranked by."""
 
 
 class Watcher(Protocol):
@@ -30,7 +53,7 @@ class Watcher(Protocol):
     def begin(self, engine: "Engine") -> None:
         """Look at what there is to do."""
 
-    def fitted(self, candidate: Candidate, record: Record) -> None:
+    def fitted(self, candidate: Compared, record: Record) -> None:
         """Take notice of a fit that has ended."""
 
     def end(self) -> None:
@@ -65,11 +88,14 @@ class Engine:
         Value of ``time.monotonic()`` after which no fit begins.
     """
 
+    named: ClassVar[str] = "loss"  # what is compared, in records and tables
+    counted: ClassVar[str] = "fits"  # what is done of it
+
     def __init__(
         self,
-        problem: Problem,
-        candidates: Sequence[Candidate],
-        template: Pipeline,
+        problem: Shared,
+        candidates: Sequence[Compared],
+        template: Any,
         store: MemoryStore,
         *,
         n_jobs: int | None = None,
@@ -78,16 +104,20 @@ class Engine:
     ) -> None:
         self.problem, self.candidates, self.template, self.store = problem, candidates, template, store
         self.n_jobs, self.threads, self.deadline = n_jobs, threads, deadline
-        self.keys = {c.name: fit_key(template["model"], c.spec) for c in candidates}
+        self.keys = {c.name: self._key(c) for c in candidates}
         self.by_name = {c.name: c for c in candidates}
         self.failed: set[str] = set()
         self.numbers = {(split.repeat, split.fold): number for number, split in enumerate(problem.splits)}
 
-    def records(self, candidate: Candidate) -> list[Record]:
+    def _key(self, candidate: Compared) -> str:
+        """Return what finished fits of a candidate are kept under."""
+        return fit_key(self.template["model"], candidate.spec)
+
+    def records(self, candidate: Compared) -> list[Record]:
         """Return the finished fits of a loss, in the order of the splits."""
         key, stored = self.keys[candidate.name], self.store.records
         places = ((key, split.repeat, split.fold) for split in self.problem.splits)
-        return [{**stored[place], "loss": candidate.name} for place in places if place in stored]
+        return [{**stored[place], self.named: candidate.name} for place in places if place in stored]
 
     @property
     def missing(self) -> int:
@@ -98,7 +128,7 @@ class Engine:
         """Say how much of the comparison is done."""
         done = sum(len(self.records(c)) for c in self.candidates)
         where = "" if self.store.path is None else f"; the same call goes on from {str(self.store.path)!r}"
-        return f"after {done} of {done + self.missing} fits{where}"
+        return f"after {done} of {done + self.missing} {self.counted}{where}"
 
     def run(self, watcher: Watcher) -> None:
         """Do the fits that are missing; whatever is raised meanwhile, the finished ones are in the store."""
@@ -113,7 +143,7 @@ class Engine:
         finally:
             watcher.end()
 
-    def _ran_to_the_end(self, shared: Problem | Path, watcher: Watcher) -> bool:
+    def _ran_to_the_end(self, shared: Shared | Path, watcher: Watcher) -> bool:
         """Do all fits side by side; return False if a worker died, which takes the others in flight with it."""
         self.in_flight: set[tuple[int, str]] = set()
         parallel = Parallel(n_jobs=self.n_jobs, return_as="generator_unordered", pre_dispatch="n_jobs", batch_size=1)
@@ -131,7 +161,7 @@ class Engine:
                 records.close()
         return True
 
-    def _try_alone(self, shared: Problem | Path, watcher: Watcher) -> None:
+    def _try_alone(self, shared: Shared | Path, watcher: Watcher) -> None:
         """Do the fits that were in flight one by one, so that the loss that kills its worker is found."""
         for number, name in sorted(self.in_flight):
             if name in self.failed or self._late:
@@ -140,27 +170,28 @@ class Engine:
                 [record] = Parallel(n_jobs=2)([self._job(shared, number, self.by_name[name])])
             except BrokenProcessPool:
                 split = self.problem.splits[number]
-                record = {"loss": name, "repeat": split.repeat, "fold": split.fold, "error": DIED, "warnings": []}
+                record = {self.named: name, "repeat": split.repeat, "fold": split.fold, "error": DIED, "warnings": []}
             self._take(record, watcher)
 
     def _take(self, record: Record, watcher: Watcher) -> None:
         """Keep what a fit gave."""
-        candidate = self.by_name[record["loss"]]
+        candidate = self.by_name[record[self.named]]
         self.in_flight.discard((self.numbers[record["repeat"], record["fold"]], candidate.name))
         if record["error"]:
             self.failed.add(candidate.name)
         self.store.add(self.keys[candidate.name], record)
         watcher.fitted(candidate, record)
 
-    def _shared(self, folder: Path) -> Problem | Path:
+    def _shared(self, folder: Path) -> Shared | Path:
         """Put the rows where each worker loads them once, rather than sending them with every fit."""
         if joblib.effective_n_jobs(self.n_jobs) == 1:
             return self.problem
         scorers = {name: wrap_non_picklable_objects(scorer) for name, scorer in self.problem.scorers.items()}
-        joblib.dump(replace(self.problem, scorers=scorers), folder / "problem.joblib")
+        problem: Any = self.problem
+        joblib.dump(replace(problem, scorers=scorers), folder / "problem.joblib")
         return folder / "problem.joblib"
 
-    def _jobs(self, shared: Problem | Path) -> Iterator[Any]:
+    def _jobs(self, shared: Shared | Path) -> Iterator[Any]:
         """Yield the fits one after the other; joblib asks for the next when a worker is free."""
         for number, candidate in self._missing():
             if self._late:
@@ -172,10 +203,10 @@ class Engine:
     def _late(self) -> bool:
         return self.deadline is not None and time.monotonic() >= self.deadline
 
-    def _job(self, shared: Problem | Path, number: int, candidate: Candidate) -> Any:
+    def _job(self, shared: Shared | Path, number: int, candidate: Compared) -> Any:
         return delayed(run_fit)(shared, number, self.template, candidate.name, candidate.spec, threads=self.threads)
 
-    def _missing(self) -> Iterator[tuple[int, Candidate]]:
+    def _missing(self) -> Iterator[tuple[int, Compared]]:
         """Yield split by split the losses without a fit on it; a loss that failed is not tried again."""
         for number, split in enumerate(self.problem.splits):
             for candidate in self.candidates:

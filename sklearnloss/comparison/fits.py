@@ -29,7 +29,7 @@ from sklearnloss.comparison.protocols import Protocol
 from sklearnloss.comparison.splitting import Split
 from sklearnloss.functional.probabilities import binned, top_label
 
-__all__ = ["Problem", "Record", "load_problem", "run_fit"]
+__all__ = ["Problem", "Record", "first_line", "load_problem", "pinned", "run_fit"]
 
 Record = dict[str, Any]
 
@@ -119,8 +119,8 @@ def run_fit(
         try:
             record |= _fit_and_judge(problem, split, clone(template), spec)
         except Exception as error:  # a loss may raise anything; it must not cost the others
-            record |= {"error": _first_line(error), "traceback": traceback.format_exc(limit=-8)}
-    shown = {_first_line(w.message) for w in caught if not issubclass(w.category, DeprecationWarning | FutureWarning)}
+            record |= {"error": first_line(error), "traceback": traceback.format_exc(limit=-8)}
+    shown = {first_line(w.message) for w in caught if not issubclass(w.category, DeprecationWarning | FutureWarning)}
     return record | {"warnings": sorted(shown)}
 
 
@@ -231,7 +231,7 @@ def _confusion(classes: np.ndarray | None, y: np.ndarray, predicted: np.ndarray)
     return confusion_matrix(y, predicted, labels=classes).tolist()
 
 
-def _first_line(error: Any) -> str:
+def first_line(error: Any) -> str:
     """Return what an error says in its first line that has words, after its kind unless it is one of ours."""
     lines = (line.strip() for line in str(error).splitlines())
     words = next((line for line in lines if line), "")

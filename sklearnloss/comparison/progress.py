@@ -8,8 +8,7 @@ from typing import Any
 import numpy as np
 
 from sklearnloss.comparison.budget import duration
-from sklearnloss.comparison.candidates import Candidate
-from sklearnloss.comparison.engine import Engine, Watcher
+from sklearnloss.comparison.engine import Compared, Engine, Watcher
 from sklearnloss.comparison.fits import Record
 from sklearnloss.exceptions import ParameterError
 
@@ -22,7 +21,7 @@ class Quiet:
     def begin(self, engine: Engine) -> None:
         """Do nothing."""
 
-    def fitted(self, candidate: Candidate, record: Record) -> None:
+    def fitted(self, candidate: Compared, record: Record) -> None:
         """Do nothing."""
 
     def end(self) -> None:
@@ -48,6 +47,7 @@ class Tally:
         self.errors: dict[str, str] = {}
         self.started = time.monotonic()
         self.deadline = engine.deadline
+        self.named, self.counted = engine.named, engine.counted
         self.fresh = 0  # fits of this run
         for candidate in engine.candidates:
             for record in engine.records(candidate):
@@ -99,7 +99,7 @@ class Tally:
         """Return one line: how far, how long."""
         left = self.remaining()
         ahead = "" if left is None or self.done == self.total else f", about {duration(left)} left"
-        return f"{self.done} of {self.total} fits, {duration(time.monotonic() - self.started)}{ahead}"
+        return f"{self.done} of {self.total} {self.counted}, {duration(time.monotonic() - self.started)}{ahead}"
 
 
 class Lines:
@@ -110,9 +110,9 @@ class Lines:
         self.tally = Tally(engine)
         self.rounds = self.tally.rounds()
         if self.tally.done:
-            self._say(f"found {self.tally.done} of {self.tally.total} fits")
+            self._say(f"found {self.tally.done} of {self.tally.total} {self.tally.counted}")
 
-    def fitted(self, candidate: Candidate, record: Record) -> None:
+    def fitted(self, candidate: Compared, record: Record) -> None:
         """Print a line if that was the last fit of a split, or failed."""
         tally = self.tally
         tally.add(candidate.name, record)
@@ -142,7 +142,7 @@ class LiveTable:
         self.live = Live(console=self.console, get_renderable=self._table, refresh_per_second=2, transient=True)
         self.live.start()
 
-    def fitted(self, candidate: Candidate, record: Record) -> None:
+    def fitted(self, candidate: Compared, record: Record) -> None:
         """Change the loss's row."""
         self.tally.add(candidate.name, record)
 
@@ -157,8 +157,8 @@ class LiveTable:
 
         tally = self.tally
         table = Table(box=None, header_style="dim", pad_edge=False)
-        table.add_column("loss", no_wrap=True)
-        table.add_column("fits", justify="right")
+        table.add_column(tally.named, no_wrap=True)
+        table.add_column(tally.counted, justify="right")
         table.add_column(tally.metric, justify="right")
         table.add_column("", ratio=1, no_wrap=True)
         best = tally.best()

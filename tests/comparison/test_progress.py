@@ -25,6 +25,8 @@ def engine(losses=("a", "b"), splits=2, deadline=None, stored=None):
         problem=SimpleNamespace(scorers={"accuracy": None, "f1": None}, splits=[None] * splits),
         records=lambda candidate: stored.get(candidate.name, []),
         deadline=deadline,
+        named="loss",
+        counted="fits",
     )
 
 

@@ -18,8 +18,9 @@ from sklearnloss.comparison.report.method import code, method, over
 from sklearnloss.comparison.report.series import legend, ranked, series_of
 from sklearnloss.comparison.report.table import failures, results, warned
 
-__all__ = ["render"]
+__all__ = ["Section", "page", "render"]
 
+Section = tuple[str, str, Html]  # key, title and content
 WITHOUT_SCRIPT = ".js-only{display:none!important}.legend li:not(.on,.rest){display:none}"
 
 
@@ -38,17 +39,32 @@ def render(findings: Findings, *, created: datetime | None = None) -> str:
     str
         Of letters that UTF-8 can write. It is readable without JavaScript, which sorts, and lifts losses out of charts.
     """
+    header = _header(findings, created or datetime.now().astimezone())
+    return page(f"{findings.name}: comparison of losses", header, _sections(findings))
+
+
+def page(title: str, header: Html, sections: list[Section]) -> str:
+    """Return an HTML page that loads nothing.
+
+    Parameters
+    ----------
+    title : str
+        Of the window.
+    header : Html
+        What stands above the sections.
+    sections : list of (str, str, Html)
+        Key, title and content of each.
+    """
     css, js = read("page.css"), read("page.js")
-    sections = _sections(findings)
     return fill(
         "page.html",
-        title=join([f"{findings.name}: comparison of losses"]),
+        title=join([title]),
         policy=_policy([css, WITHOUT_SCRIPT], [js]),
         css=css,
         without_script=WITHOUT_SCRIPT,
         js=js,
         links=join(tag("a", name, href=f"#{key}") for key, name, _ in sections),
-        header=_header(findings, created or datetime.now().astimezone()),
+        header=header,
         sections=join(_section(*section) for section in sections),
     )
 
@@ -104,7 +120,7 @@ def _unfinished(findings: Findings) -> Html | None:
     return tag("p", tag("b", "Not finished. "), said, class_="alert", role="note")
 
 
-def _sections(findings: Findings) -> list[tuple[str, str, Html]]:
+def _sections(findings: Findings) -> list[Section]:
     """Return key, title and content of each section that there is something to say in."""
     shown = series_of(findings)
     found = [("losses", "Losses", join([results(findings), failures(findings), warned(findings)]))]

@@ -1,7 +1,7 @@
 """What a loss costs against how well it scores."""
 
 import math
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import NamedTuple
 
 from sklearnloss.comparison.budget import duration
@@ -9,10 +9,10 @@ from sklearnloss.comparison.findings import Findings
 from sklearnloss.comparison.report.markup import Html, tag
 from sklearnloss.comparison.report.plot import chart, circle, figure, label_width, percent, shorten
 from sklearnloss.comparison.report.scales import Scale, linear, minus, seconds_axis
-from sklearnloss.comparison.report.series import Series, far_below
+from sklearnloss.comparison.report.series import Entry, Series, far_below
 from sklearnloss.comparison.scoring import title
 
-__all__ = ["cost"]
+__all__ = ["HEIGHT", "cost", "dot_of", "place_labels"]
 
 HEIGHT = 400
 NARROW = 250.0  # pixels across for which labels are placed: they do not meet where there is more room
@@ -62,6 +62,11 @@ def cost(findings: Findings, shown: list[Series], *, key: Html | None) -> Html:
 def _mark(one: Series, x: Scale, y: Scale, offset: tuple[float, float, str] | None) -> Html:
     across, up = x.at(one.row.fit_seconds), y.at(one.row.score)
     hover = tag("title", f"{one.name}: {minus(f'{one.row.score:.4f}')}, {duration(one.row.fit_seconds)} a fit")
+    return dot_of(one, across, up, hover, offset)
+
+
+def dot_of(one: Entry, across: float, up: float, hover: Html, offset: tuple[float, float, str] | None) -> Html:
+    """Return a dot at a place given in percent, with its name where `place_labels` found room for it."""
     text = None
     if offset is not None:
         dx, dy, anchor = offset
@@ -72,12 +77,12 @@ def _mark(one: Series, x: Scale, y: Scale, offset: tuple[float, float, str] | No
     return tag("g", dot, text, class_=f"{one.look} dot", data_series=one.place)
 
 
-def place_labels(points: list[tuple[Series, float, float]]) -> dict[int, tuple[float, float, str]]:
+def place_labels(points: Sequence[tuple[Entry, float, float]]) -> dict[int, tuple[float, float, str]]:
     """Return where names stand beside their dots so that none meets another, by place in the table.
 
     Parameters
     ----------
-    points : list of (Series, float, float)
+    points : sequence of (Series, float, float)
         With percent across and up. Those lifted out are placed first; a name without room has no place.
     """
     dots = {s.place: (NARROW * x / 100, HEIGHT * (1 - y / 100)) for s, x, y in points}
@@ -97,7 +102,7 @@ def place_labels(points: list[tuple[Series, float, float]]) -> dict[int, tuple[f
     return placed
 
 
-def _clear(box: Box, one: Series, dots: dict[int, tuple[float, float]]) -> bool:
+def _clear(box: Box, one: Entry, dots: dict[int, tuple[float, float]]) -> bool:
     """Return whether a name is nearer to its own dot than to any other; one that is lifted out may be as near."""
     own = box.away(*dots[one.place]) + (-1.0 if one.on else 1.0)
     return all(own < box.away(x, y) for place, (x, y) in dots.items() if place != one.place)

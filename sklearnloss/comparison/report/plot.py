@@ -9,7 +9,7 @@ from collections.abc import Iterable, Sequence
 from sklearnloss.comparison.report.markup import Html, join, tag
 from sklearnloss.comparison.report.scales import Scale
 
-__all__ = ["chart", "circle", "curve", "figure", "label_width", "percent", "shorten", "stretched"]
+__all__ = ["band", "chart", "circle", "curve", "figure", "label_width", "percent", "shorten", "stretched"]
 
 UNITS = 1000.0  # of the stretched box in which paths are drawn, each way
 LETTER = 7.2  # pixels of a letter of a chart's text, rather too many; wide ones are counted twice
@@ -71,6 +71,13 @@ def curve(points: Sequence[tuple[float, float]], *, class_: str | None = None) -
     ends = [*points, *points] if alone else points
     path = " ".join(f"{UNITS * x / 100:.0f},{UNITS * (1 - y / 100):.0f}" for x, y in ends)
     return tag("path", d=f"M{path}", vector_effect="non-scaling-stroke", class_=class_ or ("point" if alone else None))
+
+
+def band(low: Sequence[tuple[float, float]], high: Sequence[tuple[float, float]]) -> Html:
+    """Return the area between two lines through places given in percent across and up."""
+    corners = [*low, *reversed(high)]
+    path = " ".join(f"{UNITS * x / 100:.0f},{UNITS * (1 - y / 100):.0f}" for x, y in corners)
+    return tag("path", d=f"M{path}Z", class_="band")
 
 
 def stretched(children: Iterable[Html]) -> Html:

@@ -1,15 +1,47 @@
 """The losses as they look in all charts: one colour and one dash each, and the legend that lifts them out."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Protocol
 
 from sklearnloss.comparison.findings import Findings, Row
 from sklearnloss.comparison.report.markup import Html, tag
 from sklearnloss.comparison.report.scales import minus, typical
 
-__all__ = ["Series", "far_below", "legend", "ranked", "series_of"]
+__all__ = ["SHOWN", "Entry", "Series", "far_below", "legend", "look_of", "ranked", "series_of"]
 
 COLOURS, DASHES = 7, 5  # without a common divisor: 35 losses look different, and neighbours in the table in both
 SHOWN = 3  # best losses that are lifted out, beside the baseline
+
+
+class Entry(Protocol):
+    """What has a line or a dot in the charts: its name and place in the table, and how it looks."""
+
+    @property
+    def name(self) -> str:
+        """Its name."""
+
+    @property
+    def place(self) -> int:
+        """Its place in the table, from 0."""
+
+    @property
+    def baseline(self) -> bool:
+        """Whether it is the baseline."""
+
+    @property
+    def on(self) -> bool:
+        """Whether it is lifted out before the reader chooses."""
+
+    @property
+    def look(self) -> str:
+        """Classes that give it its colour and dashes."""
+
+
+def look_of(place: int, *, baseline: bool, on: bool) -> str:
+    """Return the classes that give what stands at a place of the table its colour and dashes."""
+    style = "ink" if baseline else f"c{place % COLOURS} d{place % DASHES}"
+    return f"series {style}{' on' if on else ''}"
 
 
 @dataclass(frozen=True)
@@ -42,8 +74,7 @@ class Series:
     @property
     def look(self) -> str:
         """Classes that give it its colour and dashes."""
-        style = "ink" if self.baseline else f"c{self.place % COLOURS} d{self.place % DASHES}"
-        return f"series {style}{' on' if self.on else ''}"
+        return look_of(self.place, baseline=self.baseline, on=self.on)
 
 
 def ranked(findings: Findings) -> list[Row]:
@@ -75,7 +106,7 @@ def far_below(shown: list[Series]) -> str:
     return f" Far below, and left out: {', '.join(names)}." if names else ""
 
 
-def legend(key: str, shown: list[Series], *, says: dict[str, str] | None = None) -> Html:
+def legend(key: str, shown: Sequence[Entry], *, says: dict[str, str] | None = None, what: str = "losses") -> Html:
     """Return the legend of a chart, with a box to tick for each loss.
 
     Parameters
@@ -86,19 +117,24 @@ def legend(key: str, shown: list[Series], *, says: dict[str, str] | None = None)
         What it draws.
     says : dict of str to str, default=None
         A figure to show beside the names.
+    what : str, default="losses"
+        What they are.
     """
     entries = [_entry(key, one, (says or {}).get(one.name)) for one in shown]
     rest = (
-        tag("li", _swatch("series"), tag("span", "other losses"), class_="rest")
+        tag("li", _swatch("series"), tag("span", f"other {what}"), class_="rest")
         if any(not s.on for s in shown)
         else None
     )
     return tag(
-        "fieldset", tag("legend", "Losses lifted out", class_="hidden"), tag("ul", *entries, rest), class_="legend"
+        "fieldset",
+        tag("legend", f"{what.capitalize()} lifted out", class_="hidden"),
+        tag("ul", *entries, rest),
+        class_="legend",
     )
 
 
-def _entry(key: str, one: Series, figure: str | None) -> Html:
+def _entry(key: str, one: Entry, figure: str | None) -> Html:
     box = tag(
         "input", type="checkbox", checked=one.on, data_series=one.place, id=f"{key}-{one.place}", class_="js-only"
     )

@@ -43,8 +43,8 @@ def cut_cross_entropy(
     lse_weight : float in [0, inf), default=0.0
         Weight of the square of the log-sum-exp, which keeps the level of the logits near zero.
     skip : float in [0, 1), default=0.0
-        1,024 classes of which no probability in the batch is above this give no gradient but that of the true classes. The
-        authors' value, below which a sum does not change, is ``eps / 32``: 4e-9 in float32, 2e-4 in bfloat16.
+        1,024 classes of which no probability in the batch is above this give no gradient but that of the true classes.
+        The authors' value, below which a sum does not change, is ``eps / 32``: 4e-9 in float32, 2e-4 in bfloat16.
 
     Returns
     -------

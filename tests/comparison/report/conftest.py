@@ -1,4 +1,6 @@
-"""Comparisons made up from numbers, so that pages of every kind take no training."""
+"""Comparisons made up from numbers, so that pages of every kind take no training; and a browser to open them in."""
+
+import shutil
 
 import numpy as np
 import pytest
@@ -235,3 +237,98 @@ def made():
 def of_kind():
     """Return what makes a comparison of a named kind."""
     return lambda kind: KINDS[kind]()
+
+
+# -- browser ----------------------------------------------------------------------------------------------------------
+
+CHROMIUM = shutil.which("chromium")
+ARGUMENTS = (
+    "--headless --no-sandbox --disable-gpu --disable-quic --no-first-run --disable-background-networking "
+    "--disable-component-update --disable-sync"
+)
+
+# Contrast of every text with what is behind it; a canvas reads any notation of a colour.
+CONTRASTS = """() => {
+  const pen = document.createElement("canvas").getContext("2d", { willReadFrequently: true });
+  const read = (colour) => {
+    pen.clearRect(0, 0, 1, 1); pen.fillStyle = colour; pen.fillRect(0, 0, 1, 1);
+    return [...pen.getImageData(0, 0, 1, 1).data];
+  };
+  const light = (rgb) => {
+    const [r, g, b] = rgb.map((v) => v / 255).map((v) => v <= 0.04045 ? v / 12.92 : ((v + 0.055) / 1.055) ** 2.4);
+    return 0.2126 * r + 0.7152 * g + 0.0722 * b;
+  };
+  const behind = (node) => {
+    for (let at = node; at; at = at.parentElement) {
+      const [r, g, b, alpha] = read(getComputedStyle(at).backgroundColor);
+      if (alpha === 255) return [r, g, b];
+    }
+    throw new Error("no background");
+  };
+  const walk = document.createTreeWalker(document.body, NodeFilter.SHOW_TEXT);
+  const found = [];
+  while (walk.nextNode()) {
+    const node = walk.currentNode.parentElement;
+    const silent = node.closest("script, noscript, title, desc") || !node.checkVisibility();
+    if (silent || !walk.currentNode.data.trim()) continue;
+    const style = getComputedStyle(node);
+    const ink = light(read(node.closest("svg") ? style.fill : style.color).slice(0, 3)), paper = light(behind(node));
+    found.push([walk.currentNode.data, (Math.max(ink, paper) + 0.05) / (Math.min(ink, paper) + 0.05)]);
+  }
+  return found;
+}"""
+
+# Pairs of texts of one chart that overlap.
+COLLISIONS = """() => [...document.querySelectorAll(".plot > svg")].flatMap((svg) => {
+  const boxes = [...svg.querySelectorAll("text")].map((text) => [text.textContent, text.getBoundingClientRect()]);
+  return boxes.flatMap(([a, p], i) => boxes.slice(0, i)
+    .filter(([b, q]) => p.left < q.right - 1 && q.left < p.right - 1 && p.top < q.bottom - 3 && q.top < p.bottom - 3)
+    .map(([b]) => `${a} and ${b}`));
+})"""
+
+
+@pytest.fixture(scope="module")
+def browser():
+    """Return a browser; tests that want it are skipped where there is none."""
+    sync_api = pytest.importorskip("playwright.sync_api")
+    if CHROMIUM is None:
+        pytest.skip("there is no chromium to open the page with")
+    with sync_api.sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=ARGUMENTS.split())
+        yield browser
+        browser.close()
+
+
+@pytest.fixture
+def opened_page(browser, tmp_path):
+    """Return what opens a page; afterwards it must have said nothing, and asked for nothing but itself."""
+    contexts, noise = [], []
+
+    def open_(html, *, width=1280, **options):
+        path = tmp_path / "report.html"
+        path.write_bytes(html.encode())
+        contexts.append(browser.new_context(viewport={"width": width, "height": 900}, **options))
+        page = contexts[-1].new_page()
+        page.on("console", lambda message: noise.append(message.text))
+        page.on("pageerror", lambda error: noise.append(str(error)))
+        page.on("dialog", lambda dialog: (noise.append(dialog.message), dialog.dismiss()))
+        page.on("request", lambda request: None if request.url == path.as_uri() else noise.append(request.url))
+        page.goto(path.as_uri())
+        return page
+
+    yield open_
+    for context in contexts:
+        context.close()
+    assert noise == []
+
+
+@pytest.fixture
+def contrasts():
+    """Return what finds the contrast of every text of a page with what is behind it."""
+    return lambda page: page.evaluate(CONTRASTS)
+
+
+@pytest.fixture
+def collisions():
+    """Return what finds texts of one chart that overlap."""
+    return lambda page: page.evaluate(COLLISIONS)

@@ -1,88 +1,14 @@
 """The page in a browser: it is silent, fits its window, and does what its controls say."""
 
-import shutil
-
 import pytest
 
 from sklearnloss.comparison.report import render
 
-sync_api = pytest.importorskip("playwright.sync_api")
-CHROMIUM = shutil.which("chromium")
-ARGUMENTS = (
-    "--headless --no-sandbox --disable-gpu --disable-quic --no-first-run --disable-background-networking "
-    "--disable-component-update --disable-sync"
-)
-pytestmark = pytest.mark.skipif(CHROMIUM is None, reason="there is no chromium to open the page with")
-
-# Contrast of every text with what is behind it; a canvas reads any notation of a colour.
-CONTRASTS = """() => {
-  const pen = document.createElement("canvas").getContext("2d", { willReadFrequently: true });
-  const read = (colour) => {
-    pen.clearRect(0, 0, 1, 1); pen.fillStyle = colour; pen.fillRect(0, 0, 1, 1);
-    return [...pen.getImageData(0, 0, 1, 1).data];
-  };
-  const light = (rgb) => {
-    const [r, g, b] = rgb.map((v) => v / 255).map((v) => v <= 0.04045 ? v / 12.92 : ((v + 0.055) / 1.055) ** 2.4);
-    return 0.2126 * r + 0.7152 * g + 0.0722 * b;
-  };
-  const behind = (node) => {
-    for (let at = node; at; at = at.parentElement) {
-      const [r, g, b, alpha] = read(getComputedStyle(at).backgroundColor);
-      if (alpha === 255) return [r, g, b];
-    }
-    throw new Error("no background");
-  };
-  const walk = document.createTreeWalker(document.body, NodeFilter.SHOW_TEXT);
-  const found = [];
-  while (walk.nextNode()) {
-    const node = walk.currentNode.parentElement;
-    const silent = node.closest("script, noscript, title, desc") || !node.checkVisibility();
-    if (silent || !walk.currentNode.data.trim()) continue;
-    const style = getComputedStyle(node);
-    const ink = light(read(node.closest("svg") ? style.fill : style.color).slice(0, 3)), paper = light(behind(node));
-    found.push([walk.currentNode.data, (Math.max(ink, paper) + 0.05) / (Math.min(ink, paper) + 0.05)]);
-  }
-  return found;
-}"""
-
-# Pairs of texts of one chart that overlap.
-COLLISIONS = """() => [...document.querySelectorAll(".plot > svg")].flatMap((svg) => {
-  const boxes = [...svg.querySelectorAll("text")].map((text) => [text.textContent, text.getBoundingClientRect()]);
-  return boxes.flatMap(([a, p], i) => boxes.slice(0, i)
-    .filter(([b, q]) => p.left < q.right - 1 && q.left < p.right - 1 && p.top < q.bottom - 3 && q.top < p.bottom - 3)
-    .map(([b]) => `${a} and ${b}`));
-})"""
-
-
-@pytest.fixture(scope="module")
-def browser():
-    with sync_api.sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=ARGUMENTS.split())
-        yield browser
-        browser.close()
-
 
 @pytest.fixture
-def opened(browser, tmp_path):
+def opened(opened_page):
     """Return what opens the page of a comparison, with all that it says and asks for."""
-    contexts, noise = [], []
-
-    def open_(comparison, *, width=1280, **options):
-        path = tmp_path / "report.html"
-        path.write_bytes(render(comparison).encode())
-        contexts.append(browser.new_context(viewport={"width": width, "height": 900}, **options))
-        page = contexts[-1].new_page()
-        page.on("console", lambda message: noise.append(message.text))
-        page.on("pageerror", lambda error: noise.append(str(error)))
-        page.on("dialog", lambda dialog: (noise.append(dialog.message), dialog.dismiss()))
-        page.on("request", lambda request: None if request.url == path.as_uri() else noise.append(request.url))
-        page.goto(path.as_uri())
-        return page
-
-    yield open_
-    for context in contexts:
-        context.close()
-    assert noise == []
+    return lambda comparison, **options: opened_page(render(comparison), **options)
 
 
 def column(page, place):
@@ -98,19 +24,19 @@ def numbers(texts):
 @pytest.mark.parametrize(
     "kind", ["many losses", "hostile", "forty classes", "several labels", "all failed", "one split"]
 )
-def test_a_page_is_silent_and_never_wider_than_its_window(opened, of_kind, kind):
+def test_a_page_is_silent_and_never_wider_than_its_window(opened, of_kind, collisions, kind):
     page = opened(of_kind(kind))
     for width in (360, 768, 1280):
         page.set_viewport_size({"width": width, "height": 900})
         assert page.evaluate("document.documentElement.scrollWidth") == width
-        assert page.evaluate(COLLISIONS) == []
+        assert collisions(page) == []
 
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])
-def test_every_text_stands_out_from_what_is_behind_it(opened, of_kind, scheme):
+def test_every_text_stands_out_from_what_is_behind_it(opened, of_kind, contrasts, scheme):
     for kind in ("hostile", "plain", "unfinished"):
         page = opened(of_kind(kind), color_scheme=scheme)
-        found = page.evaluate(CONTRASTS)
+        found = contrasts(page)
         assert len(found) > 50
         assert [text for text, contrast in found if contrast < 4.5] == []
 
