@@ -9,7 +9,7 @@ from sklearn.model_selection import GridSearchCV, train_test_split
 from sklearn.svm import LinearSVC
 from sklearn.utils.estimator_checks import check_estimator
 
-from sklearnloss import ActiveLearner, LossClassifier
+from sklearnloss import ActiveLearner, LossClassifier, components
 from sklearnloss.estimators.frechet import FrechetClassifier
 from sklearnloss.exceptions import DataError, ParameterError
 
@@ -190,3 +190,7 @@ def test_wraps_a_network_and_learns_actively(table):
     learner.teach(X[rows], y[rows])
     assert set(learner.predict(X).tolist()) <= {0, 1, 2, 3, 4}
     assert (np.abs(learner.predict(X) - y) <= 1).mean() > 0.7
+
+
+def test_it_is_found_by_its_name():
+    assert next(c for c in components("estimator") if c.name == "frechet_decode").obj is FrechetClassifier
