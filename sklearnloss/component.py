@@ -63,7 +63,15 @@ KINDS: Mapping[str, Kind] = MappingProxyType(
             Kind("view", first=("X",)),
             Kind(
                 "strategy",
-                first=("proba", "prediction", "committee", "committee_prediction", "X_pool", "embeddings"),
+                first=(
+                    "proba",
+                    "label_proba",
+                    "prediction",
+                    "committee",
+                    "committee_prediction",
+                    "X_pool",
+                    "embeddings",
+                ),
             ),
             Kind("selection", facts=False),
             Kind("calibrator", facts=False),

@@ -531,6 +531,14 @@ def _check_names(component: Component, params: Mapping[str, Any]) -> None:
         raise ParameterError(f"{component.title} has no parameter {name!r}; {has}{more}")
 
 
+# what a function that declares nothing is taken for
+UNDECLARED: dict[str, dict[str, Any]] = {
+    "loss": {"task": "any", "unit": "row"},
+    "miner": {"unit": "pair"},
+    "strategy": {"unit": "pool"},  # utilities that may look at all rows
+}
+
+
 def _component(kind: str, spec: str | Callable[..., Any]) -> Choice:
     """Find the component behind a name or a callable, with the hyperparameters that a partial carries."""
     if isinstance(spec, str):
@@ -547,7 +555,7 @@ def _component(kind: str, spec: str | Callable[..., Any]) -> Choice:
         return Choice(declared, instance=spec if isinstance(spec, nn.Module) else None)
     if kind == "loss" and isinstance(spec, nn.Module):
         return _adapt_module(spec)
-    unit = {"loss": {"task": "any", "unit": "row"}}.get(kind, {})
+    unit = UNDECLARED.get(kind, {})
     return Choice(describe(kind, spec, name=_identifier(_callable_name(spec)), **unit))
 
 

@@ -28,7 +28,8 @@ __all__ = ["ActiveLearner", "is_labeled"]
 
 CHUNK = 65_536  # rows whose facts are held at a time, where a strategy looks at rows one by one
 NUMBERS = frozenset({"prediction", "committee_prediction"})  # what only regressors give
-PROBABILITIES = frozenset({"proba", "committee", "gradient_norms"})  # and only classifiers
+OF_CLASSES = frozenset({"proba", "committee", "gradient_norms"})  # classifiers of one class a row
+OF_LABELS = frozenset({"label_proba"})  # of several labels a row
 COLUMN = (
     "A column-vector y was passed when a 1d array was expected. Please change the shape of y to (n_samples,), for "
     "example using ravel()."
@@ -227,11 +228,11 @@ class ActiveLearner(SpecParams, MetaEstimatorMixin, BaseEstimator):  # type: ign
             If X and y have not the same length.
         """
         self._validate_params()
-        self._chosen()
         if y is None:
             raise ValueError("ActiveLearner requires y to be passed, but the target y is None")
         X = as_table(X, "ActiveLearner")
         y = self._labels(y)
+        self._chosen(y.ndim > 1)
         check_consistent_length(X, y)
         weights = None if sample_weight is None else _check_sample_weight(sample_weight, X)
         self._rng = generator_of(self.random_state)
@@ -360,7 +361,7 @@ class ActiveLearner(SpecParams, MetaEstimatorMixin, BaseEstimator):  # type: ign
             If the model lacks what the strategy asks by.
         """
         check_is_fitted(self, "y_labeled_")
-        choice = self._chosen()
+        choice = self._chosen(self.y_labeled_.ndim > 1)
         own = X_pool is None
         pool = self._X if own else as_table(X_pool, "ActiveLearner")
         if not own and pool.shape[1:] != self._X.shape[1:]:
@@ -386,7 +387,8 @@ class ActiveLearner(SpecParams, MetaEstimatorMixin, BaseEstimator):  # type: ign
             raise DataError(f"ActiveLearner.query: n={n}, but only {left} rows of {what} have no label")
         return int(n)
 
-    def _chosen(self) -> Choice:
+    def _chosen(self, several: bool) -> Choice:
+        """Return the strategy, if it is for such a model and such labels."""
         choice = choose("strategy", self.strategy)
         asks_by = {*choice.component.data, *choice.component.needs}
         if asks_by & NUMBERS and not is_regressor(self.estimator):
@@ -394,10 +396,19 @@ class ActiveLearner(SpecParams, MetaEstimatorMixin, BaseEstimator):  # type: ign
                 f"{choice.component.title} asks by predictions of numbers, but {type(self.estimator).__name__} is a "
                 "classifier; use 'margin', or a regressor"
             )
-        if asks_by & PROBABILITIES and is_regressor(self.estimator):
+        if asks_by & (OF_CLASSES | OF_LABELS) and is_regressor(self.estimator):
             raise TaskError(
                 f"{choice.component.title} asks by probabilities of classes, but {type(self.estimator).__name__} is a "
                 "regressor; use 'greedy_xy', 'qbc_variance' or 'leverage', or a classifier"
+            )
+        if asks_by & OF_CLASSES and several:
+            raise TaskError(
+                f"{choice.component.title} looks at one class a row, y has several labels; use 'max_loss', "
+                "'min_confidence' or 'coreset'"
+            )
+        if asks_by & OF_LABELS and not several:
+            raise TaskError(
+                f"{choice.component.title} looks at several labels a row, y has one; use 'margin' or 'least_confidence'"
             )
         return choice
 

@@ -108,6 +108,9 @@ class Pool:
     def _proba(self) -> np.ndarray:
         return probabilities(self._fitted("probabilities"), self.X, self._who)
 
+    def _label_proba(self) -> np.ndarray:
+        return self._proba()
+
     def _prediction(self) -> np.ndarray:
         return predictions(self._fitted("predictions"), self.X, self._who)
 

@@ -1,10 +1,11 @@
 """Batches in which groups of rows have given shares."""
 
 from collections.abc import Iterator
+from itertools import pairwise
 
 import numpy as np
 
-__all__ = ["draw_shares", "draw_tempered", "members_of", "shuffled", "tempered"]
+__all__ = ["cut", "draw_shares", "draw_tempered", "members_of", "tempered"]
 
 
 def members_of(labels: np.ndarray) -> list[np.ndarray]:
@@ -40,18 +41,21 @@ def draw_shares(
     kept = [np.arange(-(-count // len(rows)) * len(rows)) < count for rows, count in zip(members, wanted, strict=True)]
     slots = np.empty(n, dtype=np.int64)
     slots[order] = np.concatenate(dealt)[np.concatenate(kept)]
-    yield from np.array_split(slots, -(-n // batch_size))
+    yield from cut(slots, batch_size)
 
 
-def shuffled(n: int, *, batch_size: int, rng: np.random.Generator) -> Iterator[np.ndarray]:
-    """Yield batches in which every row comes once."""
-    yield from np.array_split(rng.permutation(n), -(-n // batch_size))
+def cut(order: np.ndarray, batch_size: int) -> Iterator[np.ndarray]:
+    """Yield the rows in batches whose sizes differ by one at most."""
+    batches = -(-len(order) // batch_size)
+    edges = np.arange(batches + 1) * len(order) // batches
+    for start, stop in pairwise(edges.tolist()):
+        yield order[start:stop]
 
 
 def draw_tempered(labels: np.ndarray, tau: float, *, batch_size: int, rng: np.random.Generator) -> Iterator[np.ndarray]:
     """Yield an epoch of batches whose groups have the shares of a temperature; with one, every row comes once."""
     if tau == 1:
-        yield from shuffled(len(labels), batch_size=batch_size, rng=rng)
+        yield from cut(rng.permutation(len(labels)), batch_size)
         return
     members = members_of(labels)
     shares = tempered(np.array([len(rows) for rows in members]), tau)

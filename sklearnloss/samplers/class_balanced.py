@@ -9,7 +9,7 @@ import torch
 from sklearnloss.component import sampler
 from sklearnloss.constraints import Probability, Search
 from sklearnloss.functional.effective_number import effective_weights
-from sklearnloss.samplers._shares import draw_shares, members_of, shuffled
+from sklearnloss.samplers._shares import cut, draw_shares, members_of
 
 
 @sampler("class_balanced")
@@ -56,7 +56,7 @@ def class_balanced(
     (100, np.True_)
     """
     if beta == 0:
-        yield from shuffled(len(y), batch_size=batch_size, rng=rng)
+        yield from cut(rng.permutation(len(y)), batch_size)
         return
     members = members_of(y)
     counts = torch.tensor([len(rows) for rows in members], dtype=torch.float64)

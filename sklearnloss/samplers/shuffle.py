@@ -1,11 +1,11 @@
 """Every row once an epoch, in random order."""
 
 from collections.abc import Iterator
-from itertools import pairwise
 
 import numpy as np
 
 from sklearnloss.component import sampler
+from sklearnloss.samplers._shares import cut
 
 
 @sampler("shuffle")
@@ -37,8 +37,4 @@ def shuffle(y: np.ndarray, *, batch_size: int, rng: np.random.Generator) -> Iter
     >>> [len(rows) for rows in shuffle(np.zeros(10), batch_size=4, rng=np.random.default_rng(0))]
     [3, 3, 4]
     """
-    order = rng.permutation(len(y))
-    batches = -(-len(order) // batch_size)
-    edges = np.arange(batches + 1) * len(order) // batches
-    for start, stop in pairwise(edges.tolist()):
-        yield order[start:stop]
+    yield from cut(rng.permutation(len(y)), batch_size)

@@ -10,7 +10,6 @@ from sklearn.utils import _safe_indexing
 
 from sklearnloss.component import strategy
 from sklearnloss.constraints import PositiveInt, Search
-from sklearnloss.exceptions import TaskError
 
 __all__ = ["expected_error_reduction"]
 
@@ -75,8 +74,6 @@ def expected_error_reduction(
     ... ).argmax()
     np.int64(1)
     """
-    if np.ndim(y_labeled) > 1:
-        raise TaskError("strategy 'expected_error_reduction' looks at one label a row; use 'max_loss' for several")
     n = len(proba)
     rows = np.sort(rng.choice(n, min(candidates, n), replace=False))
     rest = _safe_indexing(X_pool, np.sort(rng.choice(n, min(judged, n), replace=False)))

@@ -8,12 +8,12 @@ __all__ = ["max_loss"]
 
 
 @strategy("max_loss", aliases=("mml",))
-def max_loss(proba: np.ndarray) -> np.ndarray:
+def max_loss(label_proba: np.ndarray) -> np.ndarray:
     r"""Ask first the row whose predicted labels cost most if the most confident of them alone were right.
 
     Parameters
     ----------
-    proba : array of shape (n, n_labels)
+    label_proba : array of shape (n, n_labels)
         Probability of each label.
 
     Returns
@@ -40,6 +40,6 @@ def max_loss(proba: np.ndarray) -> np.ndarray:
     >>> max_loss(np.array([[0.9, 0.1], [0.9, 0.8]])).round(2)
     array([0.4, 1.8])
     """
-    margins = 2 * proba - 1
-    signs = np.where(np.arange(proba.shape[1]) == margins.argmax(axis=1)[:, None], 1, -1)
+    margins = 2 * label_proba - 1
+    signs = np.where(np.arange(label_proba.shape[1]) == margins.argmax(axis=1)[:, None], 1, -1)
     return np.maximum(1 - signs * margins, 0).sum(axis=1)

@@ -3,6 +3,7 @@
 from typing import Annotated, Literal
 
 import numpy as np
+from sklearn.utils.multiclass import type_of_target
 
 from sklearnloss.component import strategy
 from sklearnloss.constraints import Positive, Search
@@ -71,8 +72,11 @@ def metric_magnitude(
     >>> metric_magnitude(pool, embeddings_labeled=np.array([[0.0]]), n=2, rng=np.random.default_rng(0)).tolist()
     [2, 1]
     """
-    if mode != "diversity" and y_labeled is not None and y_labeled.ndim > 1:
-        raise TaskError(f"strategy 'metric_magnitude' with mode={mode!r} looks at one label a row; use 'diversity'")
+    if mode != "diversity" and y_labeled is not None and type_of_target(y_labeled) not in ("binary", "multiclass"):
+        raise TaskError(
+            f"strategy 'metric_magnitude' with mode={mode!r} looks at one class a row, the labels are "
+            f"{type_of_target(y_labeled)}; use 'diversity'"
+        )
     t = usual_scale(np.concatenate([embeddings_labeled, embeddings]), rng) if scale is None else scale
     doubt = np.zeros(len(embeddings))
     classes = [] if y_labeled is None else list(np.unique(y_labeled))

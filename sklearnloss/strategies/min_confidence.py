@@ -8,12 +8,12 @@ __all__ = ["min_confidence"]
 
 
 @strategy("min_confidence")
-def min_confidence(proba: np.ndarray) -> np.ndarray:
+def min_confidence(label_proba: np.ndarray) -> np.ndarray:
     r"""Ask first the row with the most uncertain label, where a row has several.
 
     Parameters
     ----------
-    proba : array of shape (n, n_labels)
+    label_proba : array of shape (n, n_labels)
         Probability of each label.
 
     Returns
@@ -30,4 +30,4 @@ def min_confidence(proba: np.ndarray) -> np.ndarray:
     >>> min_confidence(np.array([[0.9, 0.5], [0.9, 0.8]])).round(2)
     array([1. , 0.4])
     """
-    return 1 - 2 * np.abs(proba - 0.5).min(axis=1)
+    return 1 - 2 * np.abs(label_proba - 0.5).min(axis=1)

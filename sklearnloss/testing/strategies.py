@@ -22,7 +22,7 @@ NUMBERS = frozenset({"prediction", "committee_prediction"})
 class _Facts(dict[str, Any]):
     """Everything that a strategy may name; ``moved`` has the same pool in another order."""
 
-    ROWS = ("X_pool", "embeddings", "proba", "prediction", "gradient_norms")
+    ROWS = ("X_pool", "embeddings", "proba", "label_proba", "prediction", "gradient_norms")
 
     def moved(self, order: Array) -> "_Facts":
         facts = _Facts(self)
@@ -45,10 +45,12 @@ def _facts(
     proba = rng.dirichlet(np.ones(CLASSES), size=pool)
     committee = rng.dirichlet(np.ones(CLASSES), size=(5, pool))
     prediction = rng.normal(size=pool)
+    label_proba = np.random.default_rng(SEED).random((pool, CLASSES))
     if pool > 3:
         proba[0], proba[1] = np.eye(CLASSES)[0], 1 / CLASSES
+        label_proba[0], label_proba[1] = np.eye(CLASSES)[0], 0.5
         committee[:, 0], committee[:, 1] = proba[0], proba[1]
-        for values in (X, proba, prediction):
+        for values in (X, proba, label_proba, prediction):
             values[3] = values[2]
         committee[:, 3] = committee[:, 2]
     y: Array = np.arange(labeled) % CLASSES
@@ -61,6 +63,7 @@ def _facts(
         embeddings=X,
         embeddings_labeled=X_labeled,
         proba=proba,
+        label_proba=label_proba,
         prediction=prediction,
         committee=committee,
         committee_prediction=rng.normal(size=(5, pool)),
@@ -170,8 +173,8 @@ def strategy_begins_without_labels(component: Component) -> None:
 
 MODEL = frozenset(
     {
-        "proba", "prediction", "committee", "committee_prediction", "gradient_norms", "losses_labeled", "estimator",
-        "y_labeled",
+        "proba", "label_proba", "prediction", "committee", "committee_prediction", "gradient_norms", "losses_labeled",
+        "estimator", "y_labeled",
     }
 )  # fmt: skip
 

@@ -283,6 +283,31 @@ def test_several_labels_a_row():
     assert model.teach(X[rows], Y[rows]).y_labeled_.shape == (50, 4)
 
 
+@pytest.mark.parametrize("name", ["margin", "entropy", "badge", "bald", "egl", "loki_next_class"])
+def test_what_looks_at_one_class_a_row_refuses_several_labels_before_the_fit(name):
+    X, Y = make_multilabel_classification(60, n_classes=4, random_state=0)
+    with pytest.raises(TaskError, match=f"'{name}' looks at one class a row, y has several labels; use 'max_loss'"):
+        learner(name, LossClassifier("bce", max_epochs=1)).fit(X, Y)
+
+
+@pytest.mark.parametrize("name", ["max_loss", "min_confidence"])
+def test_what_looks_at_several_labels_refuses_one(name):
+    with pytest.raises(TaskError, match=f"'{name}' looks at several labels a row, y has one; use 'margin'"):
+        learner(name).fit(X, partly())
+
+
+def test_a_function_that_declares_nothing_gives_utilities_of_the_whole_pool():
+    sizes = []
+
+    def doubt(proba):
+        sizes.append(len(proba))
+        return 1 - proba.max(axis=1)
+
+    own, named = (learner(s).fit(X, partly()).query().tolist() for s in (doubt, "least_confidence"))
+    assert own == named
+    assert sizes == [144]
+
+
 def test_a_network_measures_distances_where_its_head_does():
     seen = {}
 

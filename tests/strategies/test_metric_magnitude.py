@@ -88,9 +88,17 @@ def test_begins_at_a_random_row_and_without_classes_looks_for_diversity(facts):
 
 
 def test_several_labels_a_row_tell_no_uncertainty(facts):
-    with pytest.raises(TaskError, match="with mode='sum' looks at one label a row; use 'diversity'"):
-        ask((*facts[:2], np.zeros((9, 3))), 5, mode="sum")
-    assert ask((*facts[:2], np.zeros((9, 3))), 5) == ask(facts, 5)
+    labels = np.eye(3, dtype=int)[np.arange(9) % 3]
+    with pytest.raises(TaskError, match=r"with mode='sum' looks at one class a row, .* multilabel.*; use 'diversity'"):
+        ask((*facts[:2], labels), 5, mode="sum")
+    assert ask((*facts[:2], labels), 5) == ask(facts, 5)
+
+
+def test_numbers_tell_no_uncertainty(facts):
+    numbers = np.linspace(0.5, 1.2, 9)
+    with pytest.raises(TaskError, match="looks at one class a row, the labels are continuous; use 'diversity'"):
+        ask((*facts[:2], numbers), 5, mode="uncertainty")
+    assert ask((*facts[:2], numbers), 5) == ask(facts, 5)
 
 
 def test_finds_clusters_of_unequal_sizes_sooner_than_random_rows():
