@@ -14,7 +14,8 @@ if TYPE_CHECKING:
     from sklearnloss.comparison.compare import compare
     from sklearnloss.comparison.preprocessing import make_preprocessor
     from sklearnloss.comparison.ranking import Ranking, rank
-    from sklearnloss.comparison.strategies import StrategyComparison, compare_strategies
+    from sklearnloss.comparison.strategies import compare_strategies
+    from sklearnloss.comparison.strategy_result import StrategyComparison
     from sklearnloss.comparison.suggestions import suggest_losses
     from sklearnloss.comparison.tables import Table, load_table
     from sklearnloss.component import (
@@ -100,7 +101,8 @@ _WHERE = {
         "sampler selection strategy view"
     ),
     "sklearnloss.comparison.ranking": "Ranking rank",
-    "sklearnloss.comparison.strategies": "StrategyComparison compare_strategies",
+    "sklearnloss.comparison.strategies": "compare_strategies",
+    "sklearnloss.comparison.strategy_result": "StrategyComparison",
     "sklearnloss.comparison.tables": "Table load_table",
     "sklearnloss.estimators.aggregate": "AggregateRegressor",
     "sklearnloss.estimators.class_prior": "ClassPriorEstimator",

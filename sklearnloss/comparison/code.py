@@ -6,11 +6,12 @@ from collections.abc import Iterator
 from typing import Any
 
 import sklearn.model_selection
+from sklearn import config_context
 
 from sklearnloss.comparison.findings import Findings, Settings
 from sklearnloss.spec import Loss, Sum, named_terms
 
-__all__ = ["reproduction"]
+__all__ = ["python_of", "reproduction"]
 
 TEMPLATE = """\
 {imports}
@@ -143,3 +144,9 @@ def _imports(settings: Settings, expressions: str) -> str:
 def _public(module: str) -> str:
     """Return from where users import what a module of ours holds."""
     return "sklearnloss" if module.startswith("sklearnloss.") else module
+
+
+def python_of(estimator: Any) -> str:
+    """Return Python that makes an estimator like this one, in one line."""
+    with config_context(print_changed_only=True):
+        return re.sub(r"\n\s*", " ", estimator.__repr__(N_CHAR_MAX=100_000))

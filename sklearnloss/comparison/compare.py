@@ -2,7 +2,6 @@
 
 import math
 import os
-import re
 import time
 import warnings
 from collections.abc import Callable, Mapping, Sequence, Set
@@ -11,7 +10,6 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from sklearn import config_context
 from sklearn.base import clone
 from sklearn.pipeline import Pipeline
 from sklearn.preprocessing import FunctionTransformer
@@ -20,6 +18,7 @@ from sklearn.utils.validation import check_consistent_length
 from sklearnloss.bags.targets import is_bag_targets
 from sklearnloss.comparison.budget import seconds_of
 from sklearnloss.comparison.candidates import Candidate, find_candidates, left_out, name_of, refusal_of
+from sklearnloss.comparison.code import python_of
 from sklearnloss.comparison.engine import Engine, Watcher, fit_key
 from sklearnloss.comparison.findings import Settings
 from sklearnloss.comparison.fits import Problem
@@ -29,12 +28,11 @@ from sklearnloss.comparison.progress import watcher_for
 from sklearnloss.comparison.protocols import BETWEEN_ROWS, Judged, Protocol, check_task, find_protocol
 from sklearnloss.comparison.result import Comparison
 from sklearnloss.comparison.scoring import find_scorers, usual_rope
-from sklearnloss.comparison.splitting import Plan, Split, check_retrieval, check_whole_bags, plan_splits
-from sklearnloss.comparison.store import MemoryStore, Store, fingerprint
+from sklearnloss.comparison.splitting import Plan, Split, check_retrieval, check_whole_bags, plan_splits, seed_of
+from sklearnloss.comparison.store import MemoryStore, Store, fingerprint, mark_of
 from sklearnloss.comparison.suggestions import suggest_losses
 from sklearnloss.comparison.tables import check_rows
 from sklearnloss.comparison.tasks import describe_data
-from sklearnloss.estimators._fingerprint import Fingerprint
 from sklearnloss.exceptions import (
     ComparisonInterrupted,
     DataError,
@@ -215,7 +213,8 @@ def compare(
     if rope is not None and not 0 <= rope < math.inf:
         raise ParameterError(f"rope must be a float in [0, inf), got {rope!r}")
     check_rows(y, cv if isinstance(cv, int) else 2, groups=groups)
-    plan = plan_splits(X, y, cv=cv, repeats=repeats, groups=groups, times=times, random_state=_seed(random_state))
+    seed = seed_of(random_state, "loss")
+    plan = plan_splits(X, y, cv=cv, repeats=repeats, groups=groups, times=times, random_state=seed)
     if protocol.judged in CHECKS:
         CHECKS[protocol.judged](target, plan.splits)
     target = target.told([split.train for split in plan.splits])
@@ -253,7 +252,7 @@ def compare(
         splitter=plan.code,
         source=source or f"X, y{'' if bags is None else ', bags'} = ...  # your data",
         target=target.code,
-        estimator=_python(model),
+        estimator=python_of(model),
         preprocessor=written,
         imports=tuple(
             sorted(_imports(model) | (PREPROCESSOR if written == "make_preprocessor()" else _imports(prepare)))
@@ -341,18 +340,6 @@ def _check_refused(protocol: Protocol, **given: Any) -> None:
             raise DataError(f"{name} has no place in task={protocol.task!r}: {reason}")
 
 
-def _seed(random_state: Any) -> int:
-    if (
-        isinstance(random_state, bool)
-        or not isinstance(random_state, int | np.integer)
-        or not 0 <= random_state < 2**31
-    ):
-        raise ParameterError(
-            f"random_state must be an int in [0, 2**31), got {random_state!r}; every loss is given the same seeds"
-        )
-    return int(random_state)
-
-
 def _model(estimator: Any, protocol: Protocol, plan: Plan) -> Any:
     """Return the unfitted estimator, its loss still to be set."""
     if estimator is None:
@@ -392,12 +379,7 @@ def _preparation(preprocessor: Any) -> tuple[Any, str]:
         if preprocessor != "auto":
             raise ParameterError(f"preprocessor must be 'auto', a transformer or None, got {preprocessor!r}")
         return make_preprocessor(), "make_preprocessor()"
-    return clone(preprocessor), _python(preprocessor)
-
-
-def _python(estimator: Any) -> str:
-    with config_context(print_changed_only=True):
-        return re.sub(r"\n\s*", " ", estimator.__repr__(N_CHAR_MAX=100_000))
+    return clone(preprocessor), python_of(preprocessor)
 
 
 def _imports(estimator: Any) -> set[tuple[str, str]]:
@@ -405,13 +387,6 @@ def _imports(estimator: Any) -> set[tuple[str, str]]:
     parts = [estimator, *(value for value in estimator.get_params().values() if hasattr(value, "get_params"))]
     classes = {type(part) for part in parts}
     return {(cls.__module__.partition("._")[0], cls.__name__) for cls in classes if cls.__module__ != "__main__"}
-
-
-def _mark(value: Any) -> str:
-    """Return a hash of an object's code and data, where its text may be short of both."""
-    mark = Fingerprint()
-    mark.add_object(value)
-    return mark.name()
 
 
 def _identity(
@@ -428,9 +403,9 @@ def _identity(
     return {
         "data": fingerprint(problem.X, problem.y, groups, times, *facts),
         "splits": plan.identity,
-        "scoring": [[name, _mark(scorer)] for name, scorer in problem.scorers.items()],
+        "scoring": [[name, mark_of(scorer)] for name, scorer in problem.scorers.items()],
         "estimator": fit_key(template["model"], template["model"].loss),
-        "preprocessor": _mark(template["prepare"]),
+        "preprocessor": mark_of(template["prepare"]),
         "threads": threads,
         "versions": {name: settings.versions[name] for name in ("sklearnloss", "scikit-learn", "torch")},
     }

@@ -13,6 +13,7 @@ from numpy.typing import ArrayLike
 from scipy.stats import f, rankdata, studentized_range, wilcoxon
 
 from sklearnloss.comparison.diagram import draw_ranks
+from sklearnloss.comparison.frames import require_pandas
 from sklearnloss.comparison.statistics import holm
 from sklearnloss.exceptions import DataError, DataWarning, ParameterError, did_you_mean
 
@@ -100,10 +101,7 @@ class Ranking:
         ImportError
             If pandas is not installed.
         """
-        try:
-            import pandas as pd
-        except ImportError as error:
-            raise ImportError('Ranking.to_frame needs pandas: pip install "sklearnloss[report]"') from error
+        pd = require_pandas("Ranking.to_frame")
         rows = {"rank": list(self.ranks.values()), "p_value": [self.p_values.get(name, np.nan) for name in self.ranks]}
         return pd.DataFrame(rows, index=pd.Index(self.ranks, name="loss"))
 

@@ -1,12 +1,10 @@
 """The result of a comparison: its table, pictures and report, and the best estimator."""
 
-import html
 import json
 import math
 import os
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -17,8 +15,10 @@ from sklearnloss.comparison.candidates import Candidate
 from sklearnloss.comparison.code import reproduction
 from sklearnloss.comparison.findings import Findings, Settings
 from sklearnloss.comparison.fits import Record
+from sklearnloss.comparison.frames import require_pandas
 from sklearnloss.comparison.plots import plot_scores
 from sklearnloss.comparison.report import render
+from sklearnloss.comparison.shown import Shown
 from sklearnloss.comparison.text import table
 from sklearnloss.exceptions import DataError
 from sklearnloss.files import write_atomically
@@ -28,7 +28,7 @@ __all__ = ["Comparison"]
 NAN = math.nan
 
 
-class Comparison(Findings):
+class Comparison(Shown, Findings):
     """Result of `compare`.
 
     Attributes
@@ -109,7 +109,7 @@ class Comparison(Findings):
 
     def to_frame(self) -> Any:
         """Return the table as a DataFrame, one row per loss, all scores as columns."""
-        pandas = _pandas()
+        pandas = require_pandas("Comparison.to_frame")
         records = []
         for row in self.rows:
             plain = asdict(row)
@@ -141,26 +141,6 @@ class Comparison(Findings):
         """Return Python that reproduces the score of the best loss with scikit-learn alone, and fits it on all rows."""
         return reproduction(self)
 
-    def report(self, path: str | os.PathLike[str]) -> Path:
-        """Write the report: one HTML file that needs nothing else.
-
-        Parameters
-        ----------
-        path : str or path
-            Where to.
-
-        Returns
-        -------
-        Path
-
-        Raises
-        ------
-        OutputError
-            If it cannot be written; a file that was there is unchanged.
-        """
-        write_atomically(path, render(self).encode())
-        return Path(path)
-
     def plot(self, ax: Any = None) -> Any:
         """Draw the scores with their intervals, best on top.
 
@@ -179,17 +159,14 @@ class Comparison(Findings):
         """Return the table as text; columns give way where it is wider than ``width``."""
         return table(self, width)
 
-    def __str__(self) -> str:
-        return self.to_text()
-
     def __repr__(self) -> str:
         done = sum(row.status == "ok" for row in self.rows)
         if not done:
             return f"<Comparison on {self.name}: no loss has a score>"
         return f"<Comparison of {done} losses on {self.name}: best {self.rows[0].loss} {self.rows[0].score:.4f}>"
 
-    def _repr_html_(self) -> str:
-        return f"<pre>{html.escape(self.to_text())}</pre>"
+    def _page(self) -> str:
+        return render(self)
 
 
 def _without(record: Record, name: str) -> Record:
@@ -207,11 +184,3 @@ def _plain(value: Any) -> Any:
     if isinstance(value, float) and not math.isfinite(value):
         return None
     return value
-
-
-def _pandas() -> Any:
-    try:
-        import pandas
-    except ImportError as error:
-        raise ImportError('a DataFrame needs pandas: pip install "sklearnloss[data]"') from error
-    return pandas

@@ -12,9 +12,9 @@ from sklearn.model_selection import GroupKFold, KFold, StratifiedGroupKFold, Str
 from sklearnloss.bags.splitters import StratifiedBagKFold
 from sklearnloss.bags.targets import is_bag_targets
 from sklearnloss.comparison.given import Target
-from sklearnloss.exceptions import DataError, DataWarning
+from sklearnloss.exceptions import DataError, DataWarning, ParameterError
 
-__all__ = ["Plan", "Split", "check_retrieval", "check_whole_bags", "plan_splits"]
+__all__ = ["Plan", "Split", "check_retrieval", "check_whole_bags", "plan_splits", "seed_of"]
 
 
 @dataclass(frozen=True)
@@ -284,3 +284,19 @@ def _words(folds: int, repeats: int, *, own: bool, stratified: bool, bagged: boo
     kept = ", groups kept whole" if grouped else " of whole bags" if bagged else ""
     again = f", repeated {repeats} times" if repeats > 2 else ", repeated twice" if repeats == 2 else ""
     return f"{folds} {how}folds{kept}{again}"
+
+
+def seed_of(random_state: Any, compared: str) -> int:
+    """Return the seed that all that is compared shares.
+
+    Raises
+    ------
+    ParameterError
+        If it is not an int in [0, 2**31).
+    """
+    whole = isinstance(random_state, int | np.integer) and not isinstance(random_state, bool)
+    if not whole or not 0 <= random_state < 2**31:
+        raise ParameterError(
+            f"random_state must be an int in [0, 2**31), got {random_state!r}; every {compared} is given the same seeds"
+        )
+    return int(random_state)

@@ -13,10 +13,11 @@ import joblib
 import numpy as np
 
 from sklearnloss.comparison.fits import Record
+from sklearnloss.estimators._fingerprint import Fingerprint
 from sklearnloss.exceptions import LoadError
 from sklearnloss.files import Lock, explained, make_folder, write_atomically
 
-__all__ = ["MemoryStore", "OtherComparisonError", "Store", "fingerprint"]
+__all__ = ["MemoryStore", "OtherComparisonError", "Store", "fingerprint", "mark_of"]
 
 MANIFEST, FITS = "comparison.json", "fits.jsonl"
 FORMAT = 1
@@ -155,3 +156,10 @@ def _hash_frame(digest: Any, frame: Any) -> None:
             digest.update(np.ascontiguousarray(values).view(np.uint8))
         else:
             digest.update("\x1f".join(map(repr, values.tolist())).encode())
+
+
+def mark_of(value: Any) -> str:
+    """Return a hash of an object's code and data, where its text may be short of both."""
+    mark = Fingerprint()
+    mark.add_object(value)
+    return mark.name()

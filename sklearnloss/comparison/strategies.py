@@ -1,221 +1,37 @@
 """Which query strategy suits these data? Active learning replayed with each, over the same seeds."""
 
-import html
-import math
 import os
-import re
-import time
-import traceback
 import warnings
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from collections.abc import Mapping, Sequence
 from importlib.metadata import version
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import Any
 
 import numpy as np
-from joblib import delayed
-from sklearn import config_context
 from sklearn.base import clone, is_classifier, is_regressor
 from sklearn.metrics import get_scorer
-from sklearn.utils import _safe_indexing, column_or_1d
+from sklearn.utils import column_or_1d
 from sklearn.utils.validation import check_consistent_length
 
 from sklearnloss.active.learner import ActiveLearner, is_labeled
 from sklearnloss.active.pool import as_table, row_range
-from sklearnloss.active.simulate import seeds_of, simulate, split_pool
-from sklearnloss.comparison.engine import Compared, Engine, Watcher
-from sklearnloss.comparison.engine import Shared as SharedProblem
-from sklearnloss.comparison.fits import Record, first_line, load_problem, pinned
+from sklearnloss.active.simulate import seeds_of, split_pool
+from sklearnloss.comparison.code import python_of
+from sklearnloss.comparison.engine import Watcher
 from sklearnloss.comparison.progress import watcher_for
 from sklearnloss.comparison.scoring import name_of_scorer, title
-from sklearnloss.comparison.splitting import Split
-from sklearnloss.comparison.store import MemoryStore, Store, fingerprint
-from sklearnloss.comparison.strategy_findings import StrategyFindings, StrategySettings
-from sklearnloss.comparison.strategy_report import render
-from sklearnloss.comparison.strategy_text import table
-from sklearnloss.estimators._fingerprint import Fingerprint
+from sklearnloss.comparison.splitting import Split, seed_of
+from sklearnloss.comparison.store import MemoryStore, Store, fingerprint, mark_of
+from sklearnloss.comparison.strategy_findings import StrategySettings
+from sklearnloss.comparison.strategy_result import StrategyComparison
+from sklearnloss.comparison.strategy_runs import Asked, Pools, Replays
 from sklearnloss.exceptions import ComparisonInterrupted, DataError, DataWarning, ParameterError, did_you_mean
-from sklearnloss.figures import new_axes
-from sklearnloss.files import write_atomically
-from sklearnloss.spec import Spec, as_spec, choose
+from sklearnloss.spec import Spec, as_spec
 
-__all__ = ["StrategyComparison", "compare_strategies", "usual_strategies"]
+__all__ = ["compare_strategies", "usual_strategies"]
 
 LIBRARIES = ("sklearnloss", "scikit-learn", "torch", "numpy")
 LEARNER = ("committee", "subsample")  # parameters of the learner that a user may give
-SHOWN = 3  # best strategies that a picture draws in color with their bands, beside the baseline
-COLORS = ("#0b62b0", "#c24a00", "#00795a", "#9b2f86", "#8a6300", "#5a4fcf", "#b3213f")  # as on the page, when light
-DASHES: tuple[Any, ...] = ("-", (0, (7, 3)), (0, (2, 3)), (0, (9, 3, 2, 3)), (0, (14, 4)))
-INK, QUIET = "0.1", "0.72"
-
-
-@dataclass(frozen=True)
-class Asked:
-    """A strategy of a comparison: its name in tables, and what the learner takes."""
-
-    name: str
-    spec: Any
-
-    @property
-    def key(self) -> str:
-        """A hash of what decides whom it asks, code of the user's included."""
-        choice = choose("strategy", self.spec)
-        return _mark([choice.component.obj, choice.all_params()])
-
-
-@dataclass(frozen=True)
-class Pools:
-    """Everything that is the same for all strategies.
-
-    Attributes
-    ----------
-    X, y : array, sparse matrix or DataFrame
-        All rows.
-    splits : tuple of Split
-        Into pool and rows to judge by, one a seed.
-    scorers : mapping of str to callable
-        One: the score of a learning curve.
-    """
-
-    X: Any
-    y: np.ndarray
-    splits: tuple[Split, ...]
-    scorers: Mapping[str, Any]
-
-
-class StrategyComparison(StrategyFindings):
-    """Result of `compare_strategies`.
-
-    Attributes
-    ----------
-    settings : StrategySettings
-        How it was done.
-    rows : list of StrategyRow
-        The table: largest area first, strategies without a learning curve last.
-    n_labels : int array of shape (r + 1,)
-        Labels before the first round, and after each.
-    curves : dict of str to array of shape (n_seeds, r + 1)
-        Learning curves of each strategy.
-    scores : dict of str to array of shape (n_seeds,)
-        Areas under them over their width: the mean score over the labels. `rank` takes several results.
-    penalty : array of shape (m, m)
-        How often each strategy is beaten by each other, in the order of the table.
-    full_score : float
-        Mean score of models that know the labels of the whole pool.
-    warning : str
-        Why random rows may be the better choice; empty if nothing speaks for them.
-    finished : bool
-        Whether every run was done.
-
-    Examples
-    --------
-    >>> from sklearn.datasets import load_iris
-    >>> from sklearn.naive_bayes import GaussianNB
-    >>> X, y = load_iris(return_X_y=True)
-    >>> result = compare_strategies(GaussianNB(), X, y, strategies=["margin"], n_initial=6, batch_size=5, n_rounds=4)
-    >>> sorted(row.strategy for row in result.rows), result.curves["margin"].shape
-    (['margin', 'random'], (5, 5))
-    """
-
-    def to_frame(self) -> Any:
-        """Return the table as a DataFrame, one row a strategy.
-
-        Raises
-        ------
-        ImportError
-            If pandas is not installed.
-        """
-        try:
-            import pandas
-        except ImportError as error:
-            raise ImportError('a DataFrame needs pandas: pip install "sklearnloss[data]"') from error
-        return pandas.DataFrame([asdict(row) for row in self.rows]).set_index("strategy")
-
-    def table(self, width: int | None = None) -> str:
-        """Return the table as text; columns give way where it is wider than ``width``."""
-        return table(self, width)
-
-    def plot(self, ax: Any = None) -> Any:
-        """Draw the learning curves: the best and the baseline in color, with their 95 % intervals, the others gray.
-
-        Parameters
-        ----------
-        ax : matplotlib Axes, default=None
-            Where to draw; None makes a new figure.
-
-        Returns
-        -------
-        matplotlib Axes
-
-        Raises
-        ------
-        ImportError
-            If matplotlib is not installed.
-        """
-        ax = new_axes("StrategyComparison.plot", 6.4, 4.0) if ax is None else ax
-        for place, row in reversed(list(enumerate(self.ranked))):
-            self._draw(ax, place, row.strategy)
-        if len(self.n_labels) and self.n_labels[0] <= self.settings.columns <= self.n_labels[-1]:
-            ax.axvline(self.settings.columns, color="0.4", linestyle=":", linewidth=1.2, label="a label a column")
-        if not math.isnan(self.full_score):
-            ax.axhline(self.full_score, color="0.6", linewidth=0.8, linestyle="--", label="all labels")
-        ax.set(xlabel="labels", ylabel=self.settings.metric)
-        ax.spines[["top", "right"]].set_visible(False)
-        handles, labels = ax.get_legend_handles_labels()
-        order = [row.strategy for row in self.ranked]
-        pairs = sorted(zip(labels, handles, strict=True), key=lambda p: order.index(p[0]) if p[0] in order else 1e9)
-        ax.legend([handle for _, handle in pairs], [label for label, _ in pairs], frameon=False, fontsize=9)
-        return ax
-
-    def _draw(self, ax: Any, place: int, name: str) -> None:
-        """Draw one learning curve as it looks on the page."""
-        baseline = name == self.settings.baseline
-        on = place < SHOWN or baseline
-        color = INK if baseline else COLORS[place % len(COLORS)] if on else QUIET
-        style = (0, (1, 1.5)) if baseline else DASHES[place % len(DASHES)]
-        if on:
-            ax.fill_between(self.n_labels, *self.interval(name), color=color, alpha=0.1, linewidth=0)
-        mean = self.curves[name].mean(axis=0)
-        ax.plot(self.n_labels, mean, color=color, linestyle=style, linewidth=1.8 if on else 0.9, label=name)
-
-    def report(self, path: str | os.PathLike[str]) -> Path:
-        """Write the report: one HTML file that needs nothing else.
-
-        Parameters
-        ----------
-        path : str or path
-            Where to.
-
-        Returns
-        -------
-        Path
-
-        Raises
-        ------
-        OutputError
-            If it cannot be written; a file that was there is unchanged.
-        """
-        write_atomically(path, render(self).encode())
-        return Path(path)
-
-    def __str__(self) -> str:
-        return self.table()
-
-    def __repr__(self) -> str:
-        if not self.ranked:
-            return f"<StrategyComparison on {self.name}: no strategy has a learning curve>"
-        first, settings = self.ranked[0], self.settings
-        base = next((row for row in self.ranked if row.strategy == settings.baseline), None)
-        beside = "" if base is None or base is first else f", {base.strategy} {base.area:.4f}"
-        return (
-            f"<StrategyComparison of {len(self.ranked)} strategies on {self.name}, {first.seeds} seeds: best "
-            f"{first.strategy} {first.area:.4f}{beside} (mean {settings.metric} from {self.n_labels[0]} to "
-            f"{self.n_labels[-1]} labels)>"
-        )
-
-    def _repr_html_(self) -> str:
-        return f"<pre>{html.escape(self.table())}</pre>"
 
 
 def compare_strategies(
@@ -331,9 +147,10 @@ def compare_strategies(
             f"it takes {' and '.join(LEARNER)} of ActiveLearner"
         )
     asked, base = _find(strategies, baseline, estimator, y)
+    none = np.full_like(y[:1], None, dtype=object)
     for one in asked:  # an unknown name, or a strategy of another task, is refused before anything runs
-        ActiveLearner(estimator, one.spec, unlabeled=None, **params).fit(row_range(X, slice(0, 1)), [None])
-    splits = _split(y, test_size, seeds_of(_whole(random_state), n_seeds), estimator)
+        ActiveLearner(estimator, one.spec, unlabeled=None, **params).fit(row_range(X, slice(0, 1)), none)
+    splits = _split(y, test_size, seeds_of(seed_of(random_state, "strategy"), n_seeds), estimator)
     n_pool, n_test = len(splits[0].train), len(splits[0].test)
     if n_pool < n_initial + batch_size or not n_test:
         raise DataError(
@@ -353,7 +170,7 @@ def compare_strategies(
         columns=int(X.shape[1]),
         classes=0 if is_regressor(estimator) else len(np.unique(y)) if y.ndim == 1 else int(y.shape[1]),
         random_state=random_state,
-        estimator=_python(estimator),
+        estimator=python_of(estimator),
         params=params,
         versions={library: version(library) for library in LIBRARIES},
     )
@@ -361,9 +178,9 @@ def compare_strategies(
     if store is not None:
         identity = {
             "data": fingerprint(X, y),
-            "estimator": _mark(estimator),
+            "estimator": mark_of(estimator),
             "settings": {**counts, "test_size": test_size, "random_state": random_state, "threads": threads, **params},
-            "scoring": [metric, _mark(scorer)],
+            "scoring": [metric, mark_of(scorer)],
             "versions": {library: settings.versions[library] for library in ("sklearnloss", "scikit-learn", "torch")},
         }
         kept = Store(Path(store), identity)
@@ -477,16 +294,6 @@ def _check_counts(counts: Mapping[str, Any], n_jobs: int | None) -> None:
         raise ParameterError("compare_strategies: n_jobs must not be 0")
 
 
-def _whole(random_state: Any) -> int:
-    whole = isinstance(random_state, int | np.integer) and not isinstance(random_state, bool)
-    if not whole or not 0 <= random_state < 2**31:
-        raise ParameterError(
-            f"compare_strategies: random_state must be an int in [0, 2**31), got {random_state!r}; every strategy is "
-            "given the same seeds"
-        )
-    return int(random_state)
-
-
 def _split(y: np.ndarray, test_size: float, seeds: Sequence[int], estimator: Any) -> tuple[Split, ...]:
     if not isinstance(test_size, float) or not 0 < test_size < 1:
         raise ParameterError(f"compare_strategies: test_size must be a float in (0, 1), got {test_size!r}")
@@ -509,149 +316,3 @@ def _scorer(scoring: Any, estimator: Any) -> tuple[str, Any, str]:
 def own_score(estimator: Any, X: Any, y: Any) -> float:
     """Return the model's own score."""
     return float(estimator.score(X, y))
-
-
-def _python(estimator: Any) -> str:
-    with config_context(print_changed_only=True):
-        return re.sub(r"\n\s*", " ", estimator.__repr__(N_CHAR_MAX=100_000))
-
-
-def _mark(value: Any) -> str:
-    """Return a hash of an object's code and data."""
-    mark = Fingerprint()
-    mark.add_object(value)
-    return mark.name()
-
-
-# -- runs -------------------------------------------------------------------------------------------------------------
-
-
-class Replays(Engine):
-    """Runs of a comparison of strategies, seed by seed.
-
-    Parameters
-    ----------
-    problem, candidates, template, store, **settings
-        As of an `Engine`; the template is the model.
-    arguments : mapping
-        Of `simulate`.
-    """
-
-    named: ClassVar[str] = "strategy"
-    counted: ClassVar[str] = "runs"
-
-    def __init__(
-        self,
-        problem: Pools,
-        candidates: Sequence[Asked],
-        template: Any,
-        store: MemoryStore,
-        *,
-        arguments: Mapping[str, Any],
-        **settings: Any,
-    ) -> None:
-        super().__init__(problem, candidates, template, store, **settings)
-        self.arguments = dict(arguments)
-
-    def _key(self, candidate: Compared) -> str:
-        assert isinstance(candidate, Asked)
-        return candidate.key
-
-    def _job(self, shared: SharedProblem | Path, number: int, candidate: Compared) -> Any:
-        run = delayed(run_replay)
-        name, spec = candidate.name, candidate.spec
-        return run(shared, number, self.template, name, spec, self.arguments, threads=self.threads)
-
-
-def run_replay(
-    problem: Any,
-    number: int,
-    estimator: Any,
-    name: str,
-    spec: Any,
-    arguments: Mapping[str, Any],
-    *,
-    threads: int = 1,
-) -> Record:
-    """Replay a strategy on a split; an error becomes a record that says what it was.
-
-    Parameters
-    ----------
-    problem : Pools or Path
-        The problem, or the file that it is in.
-    number : int
-        Which split.
-    estimator : classifier or regressor
-        The model.
-    name : str
-        Of the strategy in the record.
-    spec : strategy
-        What the learner takes.
-    arguments : mapping
-        Of `simulate`.
-    threads : int, default=1
-        Of numerical libraries.
-
-    Returns
-    -------
-    dict
-        Plain numbers, strings and lists; ``error`` is None, or says what went wrong.
-    """
-    pools: Any = load_problem(problem) if isinstance(problem, Path) else problem
-    split = pools.splits[number]
-    record: Record = {"strategy": name, "repeat": split.repeat, "fold": split.fold, "error": None}
-    with warnings.catch_warnings(record=True) as caught, pinned(threads):
-        warnings.simplefilter("always")
-        try:
-            record |= _replayed(pools, split, _seeded(estimator, split.seed), spec, arguments)
-        except Exception as error:  # a strategy may raise anything; it must not cost the others
-            record |= {"error": first_line(error), "traceback": traceback.format_exc(limit=-8)}
-    shown = {first_line(w.message) for w in caught if not issubclass(w.category, DeprecationWarning | FutureWarning)}
-    return record | {"warnings": sorted(shown)}
-
-
-def _replayed(pools: Pools, split: Split, estimator: Any, spec: Any, arguments: Mapping[str, Any]) -> Record:
-    [(metric, scorer)] = pools.scorers.items()
-    rows = [_rows(values, part) for part in (split.train, split.test) for values in (pools.X, pools.y)]
-    given = {**arguments, "scoring": scorer, "random_state": split.seed}
-    started = time.perf_counter()
-    run = simulate(estimator, *rows, strategy=spec, **given)
-    seconds = time.perf_counter() - started
-    wrong = ~np.isfinite(run.scores)
-    if wrong.any():
-        raise ValueError(f"the score {metric!r} is {run.scores[wrong][0]} with {run.n_labels[wrong][0]} labels")
-    chance = choose("strategy", spec).component.full_name == "core:random"
-    return {
-        "scores": {metric: run.area},
-        "curve": {"labels": run.n_labels.tolist(), "score": run.scores.tolist()},
-        "seconds": run.seconds.tolist(),
-        "run_seconds": seconds,
-        "full": _full_score(estimator, rows, given) if chance else None,
-    }
-
-
-def _full_score(estimator: Any, rows: list[Any], given: Mapping[str, Any]) -> float | None:
-    """Return the score of a model that knows the labels of the whole pool; None if that fails."""
-    try:
-        whole = {**given, "n_initial": len(rows[1]), "n_rounds": 1}
-        score = float(simulate(estimator, *rows, strategy="random", **whole).scores[0])
-    except Exception:  # a pool may be too large to learn at once
-        return None
-    return score if math.isfinite(score) else None
-
-
-def _rows(values: Any, rows: np.ndarray) -> Any:
-    part = _safe_indexing(values, rows)
-    return np.asarray(part) if isinstance(part, np.ndarray) else part  # rows of a memory map are in memory now
-
-
-def _seeded(estimator: Any, seed: int) -> Any:
-    """Return a clone whose seeds that were left open are this one."""
-    fresh = clone(estimator)
-    return fresh.set_params(**dict.fromkeys(_open_seeds(fresh), seed))
-
-
-def _open_seeds(estimator: Any) -> Iterator[str]:
-    for name, value in estimator.get_params().items():
-        if name.rpartition("__")[2] == "random_state" and value is None:
-            yield name

@@ -1,6 +1,7 @@
 """How samplers deal rows and classes."""
 
 from collections.abc import Iterator
+from itertools import pairwise
 
 import numpy as np
 
@@ -17,3 +18,11 @@ def distinct(items: Iterator[int], count: int) -> list[int]:
     while len(chosen) < count:
         chosen[next(items)] = None
     return list(chosen)
+
+
+def cut(order: np.ndarray, batch_size: int) -> Iterator[np.ndarray]:
+    """Yield the rows in batches whose sizes differ by one at most."""
+    batches = -(-len(order) // batch_size)
+    edges = np.arange(batches + 1) * len(order) // batches
+    for start, stop in pairwise(edges.tolist()):
+        yield order[start:stop]

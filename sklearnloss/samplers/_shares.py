@@ -1,11 +1,12 @@
 """Batches in which groups of rows have given shares."""
 
 from collections.abc import Iterator
-from itertools import pairwise
 
 import numpy as np
 
-__all__ = ["cut", "draw_shares", "draw_tempered", "members_of", "tempered"]
+from sklearnloss.samplers._decks import cut
+
+__all__ = ["draw_shares", "draw_tempered", "members_of", "tempered"]
 
 
 def members_of(labels: np.ndarray) -> list[np.ndarray]:
@@ -42,14 +43,6 @@ def draw_shares(
     slots = np.empty(n, dtype=np.int64)
     slots[order] = np.concatenate(dealt)[np.concatenate(kept)]
     yield from cut(slots, batch_size)
-
-
-def cut(order: np.ndarray, batch_size: int) -> Iterator[np.ndarray]:
-    """Yield the rows in batches whose sizes differ by one at most."""
-    batches = -(-len(order) // batch_size)
-    edges = np.arange(batches + 1) * len(order) // batches
-    for start, stop in pairwise(edges.tolist()):
-        yield order[start:stop]
 
 
 def draw_tempered(labels: np.ndarray, tau: float, *, batch_size: int, rng: np.random.Generator) -> Iterator[np.ndarray]:

@@ -9,7 +9,8 @@ import torch
 from sklearnloss.component import sampler
 from sklearnloss.constraints import Probability, Search
 from sklearnloss.functional.effective_number import effective_weights
-from sklearnloss.samplers._shares import cut, draw_shares, members_of
+from sklearnloss.samplers._decks import cut
+from sklearnloss.samplers._shares import draw_shares, members_of
 
 
 @sampler("class_balanced")

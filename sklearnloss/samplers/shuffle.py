@@ -5,7 +5,7 @@ from collections.abc import Iterator
 import numpy as np
 
 from sklearnloss.component import sampler
-from sklearnloss.samplers._shares import cut
+from sklearnloss.samplers._decks import cut
 
 
 @sampler("shuffle")

@@ -1,11 +1,11 @@
 """Every row once an epoch: blocks of neighbours in random order, rows in random order within several blocks."""
 
 from collections.abc import Iterator
-from itertools import pairwise
 
 import numpy as np
 
 from sklearnloss.component import sampler
+from sklearnloss.samplers._decks import cut
 
 BLOCK, BUFFER = 1024, 16 * 1024  # rows, where nothing says how X is read
 
@@ -68,7 +68,7 @@ def shuffle_blocks(
     for blocks in _buffers(order, sizes, min(-(-len(block) // (buffer_size or BUFFER)), len(block) // batch_size)):
         rows = np.concatenate([np.arange(starts[b], starts[b] + sizes[b]) for b in blocks])
         rng.shuffle(rows)
-        yield from _cut(rows, batch_size)
+        yield from cut(rows, batch_size)
 
 
 def _buffers(order: np.ndarray, sizes: np.ndarray, count: int) -> list[np.ndarray]:
@@ -76,10 +76,3 @@ def _buffers(order: np.ndarray, sizes: np.ndarray, count: int) -> list[np.ndarra
     middle = np.cumsum(sizes[order]) - sizes[order] / 2
     buffer = (middle * max(1, count) // sizes.sum()).astype(np.int64)  # (b,)
     return np.split(order, np.flatnonzero(np.diff(buffer)) + 1)
-
-
-def _cut(rows: np.ndarray, batch_size: int) -> Iterator[np.ndarray]:
-    batches = -(-len(rows) // batch_size)
-    edges = np.arange(batches + 1) * len(rows) // batches
-    for start, stop in pairwise(edges.tolist()):
-        yield rows[start:stop]

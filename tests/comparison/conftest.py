@@ -5,8 +5,8 @@ import pytest
 from sklearn.datasets import make_blobs
 
 from sklearnloss import LossClassifier, compare
-from sklearnloss.comparison.strategies import StrategyComparison
 from sklearnloss.comparison.strategy_findings import StrategySettings
+from sklearnloss.comparison.strategy_result import StrategyComparison
 
 
 @pytest.fixture(scope="session")

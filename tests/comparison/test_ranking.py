@@ -360,11 +360,15 @@ def test_it_draws_on_the_axes_given():
     ax.figure.savefig(BytesIO(), format="png")
 
 
-@pytest.mark.parametrize(("module", "call"), [("matplotlib.pyplot", "plot"), ("pandas", "to_frame")])
-def test_without_the_extra_it_says_what_to_install(monkeypatch, module, call):
+@pytest.mark.parametrize(
+    ("module", "call", "extra"), [("matplotlib.pyplot", "plot", "report"), ("pandas", "to_frame", "data")]
+)
+def test_without_the_extra_it_says_what_to_install(monkeypatch, module, call, extra):
     result = rank(TREES)
     monkeypatch.setitem(sys.modules, module, None)
-    with pytest.raises(ImportError, match=rf'Ranking.{call} needs {module[:6]}.*: pip install "sklearnloss\[report\]"'):
+    with pytest.raises(
+        ImportError, match=rf'Ranking.{call} needs {module[:6]}.*: pip install "sklearnloss\[{extra}\]"'
+    ):
         getattr(result, call)()
 
 

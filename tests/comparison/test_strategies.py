@@ -24,8 +24,9 @@ from sklearnloss import Strategy, compare_strategies, rank, simulate, strategy
 from sklearnloss.active.simulate import seeds_of, split_pool
 from sklearnloss.comparison.report.files import read
 from sklearnloss.comparison.statistics import holm
-from sklearnloss.comparison.strategies import COLORS, usual_strategies
+from sklearnloss.comparison.strategies import usual_strategies
 from sklearnloss.comparison.strategy_findings import penalty_matrix, rounds_won
+from sklearnloss.comparison.strategy_result import COLORS
 from sklearnloss.diagnostics.al_vs_passive import al_vs_passive
 from sklearnloss.exceptions import (
     ComparisonInterrupted,
@@ -128,7 +129,7 @@ def test_a_strategy_that_fails_is_a_row_and_costs_no_other():
     assert list(result.curves) == ["random", "margin"]
     assert len(result.records["broken"]) == 1  # it was not tried again
     assert result.finished
-    assert "broken  failed: RuntimeError: this strategy" in result.table()
+    assert "broken  failed: RuntimeError: this strategy" in result.to_text()
 
 
 def test_a_score_that_is_no_number_is_a_failure_that_says_where():
@@ -259,16 +260,17 @@ SCRIPT = """
 import sys, time
 from sklearn.datasets import load_iris
 from sklearn.naive_bayes import GaussianNB
-from sklearnloss.comparison import strategies
-true = strategies._replayed
+from sklearnloss import compare_strategies
+from sklearnloss.comparison import strategy_runs
+true = strategy_runs._replayed
 
 def slow(*arguments):
     time.sleep(0.15)  # so that it is killed within a run
     return true(*arguments)
 
-strategies._replayed = slow
-strategies.compare_strategies(GaussianNB(), *load_iris(return_X_y=True), strategies=["margin", "coreset"],
-                              n_initial=6, n_rounds=3, n_seeds=4, store=sys.argv[1])
+strategy_runs._replayed = slow
+compare_strategies(GaussianNB(), *load_iris(return_X_y=True), strategies=["margin", "coreset"],
+                   n_initial=6, n_rounds=3, n_seeds=4, store=sys.argv[1])
 """
 
 
@@ -308,7 +310,7 @@ def test_broken_off_it_hands_back_what_was_finished(tmp_path):
     result = caught.value.result
     assert not result.finished
     assert {name: len(curve) for name, curve in result.curves.items()} == {"random": 1, "odd": 1}
-    assert "1 of 2 seeds" in result.table()
+    assert "1 of 2 seeds" in result.to_text()
 
 
 def test_progress_is_told_of_strategies_and_runs(capsys):
@@ -395,7 +397,7 @@ def test_labels_to_reach_the_last_score_of_the_baseline(made_strategies):
         }
     )
     assert {row.strategy: row.labels for row in result.rows} == {"random": 40, "fast": 30, "slow": np.inf}
-    assert "> 40" in result.table()
+    assert "> 40" in result.to_text()
 
 
 def test_a_single_seed_has_no_intervals_and_no_tests(made_strategies):
@@ -411,13 +413,13 @@ def test_the_table_is_over_seeds_that_all_were_run_with(made_strategies):
     del result.records["good"][3]
     assert {name: len(curve) for name, curve in result.curves.items()} == dict.fromkeys(THREE, 3)
     assert [(row.strategy, row.status) for row in result.rows[4:]] == [("broken", "failed"), ("late", "not run")]
-    assert "3 of 4 seeds" in result.table()
+    assert "3 of 4 seeds" in result.to_text()
 
 
 def test_fewer_labels_than_columns_are_warned_of_unless_the_gain_is_clear(made_strategies):
     few = made_strategies(THREE, columns=60)
     assert few.warning.startswith("50 labels for 60 columns: below one label a column 'same' and 'bad' may be behind ")
-    assert "careful: 50 labels for 60 columns" in few.table()
+    assert "careful: 50 labels for 60 columns" in few.to_text()
     assert not made_strategies(THREE, columns=50).warning
     assert not made_strategies({"random": BASE, "good": AHEAD}, columns=60).warning
     wide = np.random.default_rng(0).normal(size=(300, 80))
@@ -440,15 +442,15 @@ def test_margin_learns_faster_than_chance_on_digits():
 
 def test_the_table_in_words_has_a_line_for_each_strategy_and_gives_way(made_strategies):
     result = made_strategies(THREE)
-    head, *body = result.table().splitlines()[:5]
+    head, *body = result.to_text().splitlines()[:5]
     assert re.split(r"  +", head) == [
         "strategy", "area", "95 % interval", "to random", "p (Holm)", "verdict", "won/tied/lost", "at 50 labels",
         f"labels to {result.rows[[r.strategy for r in result.rows].index('random')].final:.3f}", "query",
     ]  # fmt: skip
     assert [line.split()[0] for line in body] == [row.strategy for row in result.rows]
     assert "  better  " in body[0]
-    assert str(result) == result.table()
-    narrow = result.table(70)
+    assert str(result) == result.to_text()
+    narrow = result.to_text(70)
     assert max(map(len, narrow.splitlines()[:5])) <= 70
     assert narrow.startswith("strategy")
 

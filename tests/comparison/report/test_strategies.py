@@ -142,7 +142,7 @@ def test_sections_stand_in_their_order(of_kind):
 
 def test_the_table_says_what_the_one_in_the_terminal_says(of_kind):
     result = of_kind("plain")
-    plain = [re.split(r"  +", line) for line in result.table().splitlines()[1:5]]
+    plain = [re.split(r"  +", line) for line in result.to_text().splitlines()[1:5]]
     said = [[cell.replace("\u2212", "-") for cell in row if cell] for row in cells(render(result), "results")]
     assert said == plain
 
