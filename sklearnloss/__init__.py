@@ -44,10 +44,12 @@ if TYPE_CHECKING:
     from sklearnloss.estimators.embedding_scorer import EmbeddingScorer, embedding_scorer
     from sklearnloss.estimators.few_shot import FewShotEvaluator, FewShotResult
     from sklearnloss.estimators.forecast_scorer import ForecastScorer, forecast_scorer
+    from sklearnloss.estimators.frechet import FrechetClassifier
     from sklearnloss.estimators.hmds import HMDS
     from sklearnloss.estimators.latent_label_shift import LatentLabelShiftClassifier
     from sklearnloss.estimators.llp import LLPClassifier
     from sklearnloss.estimators.loading import load
+    from sklearnloss.estimators.presto import PrestoClassifier
     from sklearnloss.estimators.prototype import PrototypeClassifier
     from sklearnloss.estimators.quantile import QuantileAggregator
     from sklearnloss.estimators.regressor import LossRegressor
@@ -108,6 +110,7 @@ _WHERE = {
     "sklearnloss.estimators.class_prior": "ClassPriorEstimator",
     "sklearnloss.estimators.classifier": "LossClassifier",
     "sklearnloss.estimators.embedder": "MetricEmbedder",
+    "sklearnloss.estimators.frechet": "FrechetClassifier",
     "sklearnloss.estimators.hmds": "HMDS",
     "sklearnloss.estimators.embedding_scorer": "EmbeddingScorer embedding_scorer",
     "sklearnloss.estimators.few_shot": "FewShotEvaluator FewShotResult",
@@ -115,6 +118,7 @@ _WHERE = {
     "sklearnloss.estimators.latent_label_shift": "LatentLabelShiftClassifier",
     "sklearnloss.estimators.llp": "LLPClassifier",
     "sklearnloss.estimators.loading": "load",
+    "sklearnloss.estimators.presto": "PrestoClassifier",
     "sklearnloss.estimators.prototype": "PrototypeClassifier",
     "sklearnloss.estimators.quantile": "QuantileAggregator",
     "sklearnloss.estimators.regressor": "LossRegressor",
@@ -145,17 +149,17 @@ __all__ = [
     "ActiveLearner", "AggregateRegressor", "AnnotatorResult", "BagKFold", "BagScorer", "BagShuffleSplit", "Budget",
     "Calibrator", "Callback", "ClassPriorEstimator", "Cleaned", "Component", "ConfidentPool", "Diagnostic", "Distance",
     "EmbeddingMapDisplay", "EmbeddingScorer", "FanChartDisplay", "FewShotEvaluator", "FewShotResult", "ForecastScorer",
-    "HMDS", "KappaAverage", "LLPClassifier", "LabelNoiseDetector", "LatentLabelShiftClassifier", "Loss",
-    "LossClassifier", "LossRegressor", "Metric", "MetricEmbedder", "Miner", "Mixup", "Mode", "Optimizer", "PITDisplay",
-    "PrototypeClassifier", "QuantileAggregator", "QuantileReliabilityDisplay", "Ranking", "Reduction",
-    "ReliabilityDisplay", "RetrievalDisplay", "Sampler", "Selection", "SimilarityDisplay", "Simulation",
-    "StablePredictions", "Strategy", "StrategyComparison", "StratifiedBagKFold", "Sum", "Table", "ThresholdFeatures",
-    "VerificationDisplay", "View", "__version__", "aggregate_annotators", "bag_interval_scorer", "bag_kl_scorer",
-    "bag_l1_scorer", "bag_mse_scorer", "bag_targets", "calibrator", "callback", "compare", "compare_strategies",
-    "components", "diagnostic", "distance", "embedding_scorer", "estimator", "fact", "forecast_scorer", "hookimpl",
-    "load", "load_table", "loss", "make_bags", "make_preprocessor", "metric", "miner", "mixup", "mode", "optimizer",
-    "privatize", "rank", "reduction", "register", "rows_from_bags", "sampler", "selection", "simulate", "strategy",
-    "suggest_losses", "verification_curve", "view",
+    "FrechetClassifier", "HMDS", "KappaAverage", "LLPClassifier", "LabelNoiseDetector", "LatentLabelShiftClassifier",
+    "Loss", "LossClassifier", "LossRegressor", "Metric", "MetricEmbedder", "Miner", "Mixup", "Mode", "Optimizer",
+    "PITDisplay", "PrestoClassifier", "PrototypeClassifier", "QuantileAggregator", "QuantileReliabilityDisplay",
+    "Ranking", "Reduction", "ReliabilityDisplay", "RetrievalDisplay", "Sampler", "Selection", "SimilarityDisplay",
+    "Simulation", "StablePredictions", "Strategy", "StrategyComparison", "StratifiedBagKFold", "Sum", "Table",
+    "ThresholdFeatures", "VerificationDisplay", "View", "__version__", "aggregate_annotators", "bag_interval_scorer",
+    "bag_kl_scorer", "bag_l1_scorer", "bag_mse_scorer", "bag_targets", "calibrator", "callback", "compare",
+    "compare_strategies", "components", "diagnostic", "distance", "embedding_scorer", "estimator", "fact",
+    "forecast_scorer", "hookimpl", "load", "load_table", "loss", "make_bags", "make_preprocessor", "metric", "miner",
+    "mixup", "mode", "optimizer", "privatize", "rank", "reduction", "register", "rows_from_bags", "sampler",
+    "selection", "simulate", "strategy", "suggest_losses", "verification_curve", "view",
 ]  # fmt: skip
 
 
