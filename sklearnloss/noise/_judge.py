@@ -16,7 +16,7 @@ from sklearnloss.estimators.classifier import LossClassifier
 from sklearnloss.exceptions import DataError, TaskError
 from sklearnloss.training.seeds import generator_of
 
-__all__ = ["Classifier", "Folds", "RowJudge", "out_of_fold"]
+__all__ = ["Classifier", "Folds", "RowJudge", "margins", "network", "out_of_fold", "watchable_network"]
 
 
 def _classifies(value: Any) -> bool:
@@ -101,6 +101,23 @@ def network(estimator: Any, rng: np.random.Generator, **params: Any) -> Any:
     model = clone(estimator)
     unseeded = {k: v for k, v in model.get_params().items() if k.split("__")[-1] == "random_state" and v is None}
     return model.set_params(**{k: int(rng.integers(2**31)) for k in sorted(unseeded)})
+
+
+def watchable_network(estimator: Any, rng: np.random.Generator, method: str) -> LossClassifier:
+    """Return a network that shows its rows while it trains.
+
+    Raises
+    ------
+    TaskError
+        If the user's classifier does not.
+    """
+    model = network(estimator, rng, max_epochs=30, batch_size=64)
+    if not isinstance(model, LossClassifier):
+        raise TaskError(
+            f"method {method!r} watches a network while it trains, which {type(model).__name__} does not show; give a "
+            "LossClassifier, or use method='confident_learning', 'cv_margin' or 'knn'"
+        )
+    return model
 
 
 def out_of_fold(estimator: Any, X: Any, codes: np.ndarray, cv: Any, rng: np.random.Generator, who: str) -> np.ndarray:

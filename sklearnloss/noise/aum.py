@@ -9,9 +9,8 @@ from sklearn.utils._param_validation import Interval as Range
 
 from sklearnloss.component import selection
 from sklearnloss.constraints import Interval, Seed
-from sklearnloss.estimators.classifier import LossClassifier
-from sklearnloss.exceptions import DataError, TaskError
-from sklearnloss.noise._judge import Classifier, RowJudge, network
+from sklearnloss.exceptions import DataError
+from sklearnloss.noise._judge import Classifier, RowJudge, watchable_network
 from sklearnloss.noise.recorder import recorded
 
 __all__ = ["AreaUnderMargin"]
@@ -96,12 +95,7 @@ class AreaUnderMargin(RowJudge):
 
     def _judge(self, X: Any, codes: np.ndarray, rng: np.random.Generator) -> None:
         self._validate_params()
-        model = network(self.estimator, rng, max_epochs=30, batch_size=64)
-        if not isinstance(model, LossClassifier):
-            raise TaskError(
-                f"method 'aum' watches a network while it trains, which {type(model).__name__} does not show; give a "
-                "LossClassifier, or use method='confident_learning', 'cv_margin' or 'knn'"
-            )
+        model = watchable_network(self.estimator, rng, "aum")
         n, k = len(codes), len(self.classes_)
         size = round(n / (k + 1))
         if size < 1:

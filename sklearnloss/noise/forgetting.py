@@ -6,9 +6,7 @@ from typing import Any, ClassVar
 import numpy as np
 from sklearn.utils._param_validation import HasMethods, Interval
 
-from sklearnloss.estimators.classifier import LossClassifier
-from sklearnloss.exceptions import TaskError
-from sklearnloss.noise._judge import RowJudge, network
+from sklearnloss.noise._judge import RowJudge, watchable_network
 from sklearnloss.noise.recorder import recorded
 
 __all__ = ["Forgetting"]
@@ -64,12 +62,7 @@ class Forgetting(RowJudge):
 
     def _judge(self, X: Any, codes: np.ndarray, rng: np.random.Generator) -> None:
         self._validate_params()
-        model = network(self.estimator, rng, max_epochs=30, batch_size=64)
-        if not isinstance(model, LossClassifier):
-            raise TaskError(
-                f"method 'forgetting' watches a network while it trains, which {type(model).__name__} does not show; "
-                "give a LossClassifier, or use method='confident_learning', 'cv_margin' or 'knn'"
-            )
+        model = watchable_network(self.estimator, rng, "forgetting")
         recorder = recorded(model, X, codes)
         learned = recorder.learned.numpy()
         self.scores_ = np.where(learned, recorder.forgotten.numpy(), recorder.count.numpy()).astype(np.float64)
