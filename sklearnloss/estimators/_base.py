@@ -572,6 +572,11 @@ class NetEstimator(SpecParams, RowFacts, Saving, CallbackSupportMixin, BaseEstim
         for need in choice.component.needs:
             if need not in supplied:
                 raise MissingFactError(missing_fact(choice.component.title, need, type(self).__name__))
+            if term.component.unit in ("pair", "triplet", "bag"):
+                raise TaskError(
+                    f"{choice.component.title} looks at {need!r} of each row, but {term.component.title} has a value "
+                    f"per {term.component.unit}; use reduction='mean', or a loss with a value per row"
+                )
         return Term(
             name,
             term,

@@ -198,6 +198,8 @@ class Term(nn.Module):
         second = self._values(output, facts, facts["y_b"])
         self.train(was_training)
         lam = facts["lam"]
+        if lam.ndim:  # a share a row, for values (n,) or (n, k)
+            lam = lam.reshape(-1, *[1] * (first.ndim - 1))
         return lam * first + (1 - lam) * second
 
     def _values(self, output: Tensor, facts: Facts, y: Tensor | None) -> Any:

@@ -97,6 +97,19 @@ def test_blending_two_calls_is_cross_entropy_of_soft_targets():
     assert_close(blended, F.cross_entropy(logits, soft))
 
 
+def test_a_share_a_row_blends_rows_of_several_targets():
+    def squares(prediction, y):
+        return (prediction - y) ** 2
+
+    rng = generator()
+    prediction, y_a, y_b = torch.randn(3, 2, 2, generator=rng, dtype=torch.float64)  # as many rows as targets
+    lam = torch.tensor([0.2, 0.9], dtype=torch.float64)
+    term = Term("squares", choose("loss", squares), fit_facts={}, supplied={"y"}, reduction=mean)
+    blended = term(prediction, {"X": y_a, "y": y_a, "y_b": y_b, "lam": lam})
+    rows = [lam[i] * squares(prediction[i], y_a[i]) + (1 - lam[i]) * squares(prediction[i], y_b[i]) for i in (0, 1)]
+    assert_close(blended, torch.stack(rows).mean())
+
+
 def test_trains_by_name():
     X, y = load_digits(return_X_y=True)
     assert LossClassifier(mixup="mixup", max_epochs=10, random_state=0).fit(X, y).score(X, y) > 0.9

@@ -6,7 +6,7 @@ import torch
 from sklearn.datasets import load_iris
 from torch.testing import assert_close
 
-from sklearnloss import LossClassifier, Reduction, load
+from sklearnloss import LossClassifier, MetricEmbedder, Reduction, load
 from sklearnloss.exceptions import MissingFactError, ParameterError, TaskError
 from sklearnloss.reductions.dataset_equity import DatasetEquity
 from sklearnloss.reductions.mean import mean
@@ -140,6 +140,13 @@ def test_after_an_epoch_the_shares_are_those_of_the_training_rows_and_a_file_kee
 def test_groups_are_asked_for():
     with pytest.raises(MissingFactError, match=r"'dataset_equity' needs 'group'.*fit\(X, y, group=\.\.\.\)"):
         LossClassifier(reduction="dataset_equity", max_epochs=1).fit(*load_iris(return_X_y=True))
+
+
+def test_values_of_pairs_have_no_group():
+    X, y = load_iris(return_X_y=True)
+    model = MetricEmbedder("hyperbolic_stress", reduction="dataset_equity", max_epochs=1)
+    with pytest.raises(TaskError, match="'group' of each row, but loss 'hyperbolic_stress' has a value per pair"):
+        model.fit(X, y, group=y)
 
 
 def test_rows_cannot_be_mixed():
