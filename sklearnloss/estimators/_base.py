@@ -536,6 +536,13 @@ class NetEstimator(SpecParams, RowFacts, Saving, CallbackSupportMixin, BaseEstim
         by_label: Sequence[Mapping[str, Any]] = (),
     ) -> Criterion:
         """Plan which fact goes where."""
+        reduction = choose("reduction", self.reduction).component
+        if reduction.full_name != "core:mean" and all(term.component.unit == "batch" for term in terms.values()):
+            titles = " and ".join(term.component.title for term in terms.values())
+            raise TaskError(
+                f"{reduction.title} joins the values of rows, but {titles} has one value for the whole batch; use "
+                "reduction='mean', or a loss with a value per row"
+            )
         supplied = {*NET_FACTS, *rows.facts, *network.head_facts} | (set() if network.embeds else {"output"})
         if rows.weights is not None:
             supplied |= {"sample_weight"}

@@ -5,10 +5,12 @@ import pickle
 import numpy as np
 import pytest
 import torch
+from sklearn.datasets import load_iris
 from torch import nn
 from torch.nn.functional import cross_entropy
 
-from sklearnloss import Loss, loss
+from sklearnloss import Loss, LossClassifier, loss
+from sklearnloss.exceptions import TaskError
 from sklearnloss.training.schedules import SCHEDULES
 
 
@@ -273,3 +275,11 @@ def test_the_network_may_be_compiled(quick, blobs):
     assert compiled.net_.module_._compiled_call_impl is not None
     np.testing.assert_allclose(compiled.predict_proba(X), quick(max_epochs=5).fit(X, y).predict_proba(X), rtol=1e-6)
     np.testing.assert_array_equal(pickle.loads(pickle.dumps(compiled)).predict(X), compiled.predict(X))
+
+
+def test_a_reduction_is_refused_where_no_value_is_of_a_row():
+    X, y = load_iris(return_X_y=True)
+    binary = (y > 0).astype(int)
+    with pytest.raises(TaskError, match="'cvar' joins the values of rows, but loss 'dice' has one value for the whole"):
+        LossClassifier("dice", reduction="cvar", max_epochs=1).fit(X, binary)
+    LossClassifier(Loss("bce") + Loss("dice"), reduction="cvar", max_epochs=1).fit(X, binary)
