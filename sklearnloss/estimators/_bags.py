@@ -27,9 +27,14 @@ def split_targets(y: Any, bags: Any) -> tuple[Any, Any]:
     Raises
     ------
     DataError
-        If there are ids twice.
+        If there are ids twice, or what is known of a bag is no finite number; the bag is named.
     """
     if not is_bag_targets(y):
+        known = np.asarray(y)
+        if bags is not None and known.dtype.kind == "f" and known.ndim and len(known) == np.size(bags):
+            finite = np.isfinite(known).reshape(len(known), -1).all(axis=1)
+            if not finite.all():
+                raise DataError(f"bag {np.asarray(bags)[~finite][:1].tolist()[0]!r} has NaN or infinite values in y")
         return y, bags
     if bags is not None:
         raise DataError("y carries its bags already (it was made by bag_targets); leave bags= out")

@@ -548,7 +548,9 @@ def test_components_and_parameters_that_do_not_fit_are_refused(params, error, wo
         (P, {"bags": BAGS, "noise_scal": BAGS}, FactError, "unknown argument 'noise_scal'; did you mean 'noise_scale'"),
         (P, {"bags": BAGS, "bag": BAGS}, FactError, "'bag' is supplied by the trainer; leave it out"),
         (P, {"bags": BAGS, "noise_scale": np.full(120, np.inf)}, ValueError, "noise_scale holds NaN or infinite"),
-        (np.where(P == P, np.nan, P), {"bags": BAGS}, ValueError, "NaN"),
+        (np.where(P == P, np.nan, P), {"bags": BAGS}, DataError, f"^bag {BAGS[0]} has NaN or infinite values in y$"),
+        (np.where(BAGS == 7, np.inf, P[:, 0]), {"bags": BAGS}, DataError, "^bag 7 has NaN or infinite values in y$"),
+        (np.where(BAGS == 7, np.nan, LABELS), {"bags": BAGS}, DataError, "^bag 7 has NaN or infinite values in y$"),
         (None, {"bags": BAGS}, ValueError, "requires y to be passed"),
     ],
 )
