@@ -304,7 +304,11 @@ def distance(name: str, *, status: Status = "verified", aliases: Iterable[str] =
 
 
 def mixup(name: str, *, status: Status = "verified", aliases: Iterable[str] = ()) -> Callable[[T], T]:
-    """Declare a mixup; its first argument (``X``, ``embeddings`` or ``bag``) says where it acts."""
+    """Declare a mixup; its first argument (``X``, ``embeddings`` or ``bag``) says where it acts.
+
+    One of ``X`` that names ``module`` acts within the network: it returns what the head sees in place of X, and may
+    return a fifth value, terms (n,) that are added to the loss. It may be an ``nn.Module`` with parameters.
+    """
     return _decorator("mixup", name, {"status": status, "aliases": aliases})
 
 
@@ -450,7 +454,7 @@ def _call_signature(kind: str, obj: Any) -> list[inspect.Parameter]:
     if not inspect.isclass(obj):
         return list(_signature(obj).parameters.values())
     forward = getattr(obj, "forward", None)
-    if kind in ("loss", "reduction") and forward is not None:
+    if kind in ("loss", "reduction", "mixup") and forward is not None:
         return list(_signature(forward).parameters.values())[1:]
     return []
 

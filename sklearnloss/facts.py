@@ -124,7 +124,7 @@ for _name, _about in {
     "prototypes": "(k * m, h) weight of a cosine head",
     "head_weight": "(k, h) weight of the head",
     "head_bias": "(k,) bias of the head, or None",
-    "module": "the network from X to the head's output",
+    "module": "the network from X to the head's output: its blocks lead to what the head sees, its top from there",
     "ema": "moving average of the network",
     "sample_weight": "(n,) weights with mean one over the training rows",
     "bag": "(n,) bag of each row, 0..b-1",

@@ -29,10 +29,11 @@ from sklearnloss.facts import FACTS, ROLES
 from sklearnloss.functional.links import LINKS
 from sklearnloss.spec import Choice, choose, choose_terms
 from sklearnloss.training.backbone import ACTIVATIONS, Network, as_tensor, build_network, moments
-from sklearnloss.training.batches import Batches, check_mixup
+from sklearnloss.training.batches import Batches
 from sklearnloss.training.criterion import Criterion, Term, missing_fact
 from sklearnloss.training.heads import head_kind
 from sklearnloss.training.mining import Mining
+from sklearnloss.training.mixing import Mixing, check_mixup, is_within
 from sklearnloss.training.net import HEAD_FACTS, LossNet
 from sklearnloss.training.schedules import SCHEDULES, schedule
 from sklearnloss.training.seeds import generator_of, seeded
@@ -57,7 +58,7 @@ NET_FACTS = frozenset({"y", "X", "features", "index", "epoch", "step", "module",
 # what samplers and mixups may name besides the facts that users give by row
 SAMPLER_FACTS = frozenset({"y", "X", "index", "epoch", "batch_size", "rng"})
 READING_FACTS = frozenset({"block", "buffer_size"})  # of rows that are read from files
-MIXUP_FACTS = frozenset({"y", "X", "index", "rng"})
+MIXUP_FACTS = frozenset({"y", "X", "index", "rng", "module"})
 # facts that count the rows of one fit; partial_fit sees other rows at each call
 COUNTED = frozenset({"index", "n_samples", "y_train"})
 
@@ -354,9 +355,23 @@ class NetEstimator(SpecParams, RowFacts, Saving, CallbackSupportMixin, BaseEstim
         """Return the mixup of rows."""
         return None if self.mixup is None else choose("mixup", self.mixup)
 
+    def _mixing(self, fit_facts: Mapping[str, Any], supplied: set[str], *, complete: bool = False) -> Mixing | None:
+        """Return the mixup that acts within the network."""
+        mixup = self._row_mixup()
+        if mixup is None or not is_within(mixup):
+            return None
+        if complete:
+            raise TaskError(
+                f"{mixup.component.title} mixes what the head sees, but the module is complete (it takes n_outputs); "
+                "give a backbone without n_outputs, or use mixup='mixup'"
+            )
+        facts = self._facts_of(mixup.component, {*MIXUP_FACTS, *supplied})
+        return Mixing(mixup, fit_facts=fit_facts, facts=tuple(f for f in facts if f != "module"))
+
     def _fed_components(self) -> list[Component]:
         """Return the components besides losses and reduction that take fit facts."""
-        return []
+        mixup = self._row_mixup()
+        return [] if mixup is None else [mixup.component]
 
     def _views(self) -> tuple[Callable[..., torch.Tensor], ...]:
         """Return the views of a row, none or two."""
@@ -563,6 +578,7 @@ class NetEstimator(SpecParams, RowFacts, Saving, CallbackSupportMixin, BaseEstim
                 for name, term in terms.items()
             ],
             mining,
+            self._mixing(fit_facts, set(rows.facts), complete=network.complete),
         )
 
     def _bind_term(
@@ -636,7 +652,8 @@ class NetEstimator(SpecParams, RowFacts, Saving, CallbackSupportMixin, BaseEstim
         chosen = self._sampler(wish, rows)
         mixup = self._row_mixup()
         if mixup is not None:
-            check_mixup(mixup.component.role, net.criterion_.terms)
+            check_mixup(mixup, net.criterion_.terms)
+            mixup = None if is_within(mixup) else mixup
         weights = rows.mean_one_weights()
         tensors = {name: self._tensor(value, dtype, device) for name, value in rows.facts.items()}
         if weights is not None:

@@ -12,11 +12,13 @@ from sklearn.utils.validation import check_is_fitted
 
 from sklearnloss import registry
 from sklearnloss.exceptions import LoadError, SaveError
+from sklearnloss.facts import FACTS
 from sklearnloss.spec import Choice, as_spec, choose, named_terms
 from sklearnloss.training.archive import write_archive
 from sklearnloss.training.blueprint import blueprint, build
 from sklearnloss.training.codec import Decoder, Encoder, Unstorable
 from sklearnloss.training.criterion import Criterion, Term
+from sklearnloss.training.mixing import is_within
 from sklearnloss.training.net import LossNet
 from sklearnloss.training.schedules import schedule
 from sklearnloss.training.seeds import seeded
@@ -150,6 +152,7 @@ def _changed(estimator: Any) -> str:
         "reduction": all(term.reduction_from == reduction.source for term in net.criterion_.terms),
         "optimizer": (net.optimizer.func, net.optimizer.keywords) == (optimizer.component.obj, dict(optimizer.params)),
         "miner, mixup, distance or memory": _mining(estimator) == getattr(net.criterion_.mining, "built_from", None),
+        "mixup": _mixing(estimator) == getattr(net.criterion_.mixing, "built_from", None),
         "mode": isinstance(net.mode, mode),
         "lr_schedule": net.lr_schedule is schedule(estimator.lr_schedule),
     }
@@ -159,6 +162,11 @@ def _changed(estimator: Any) -> str:
 def _mining(estimator: Any) -> str | None:
     mining = estimator._mining()
     return None if mining is None else str(mining.built_from)
+
+
+def _mixing(estimator: Any) -> str | None:
+    mixup = estimator._row_mixup()
+    return mixup.source if mixup is not None and is_within(mixup) else None
 
 
 def _place(cls: type) -> str:
@@ -320,4 +328,5 @@ def _criterion(estimator: Any, bound: list[Mapping[str, Any]], decode: Decoder) 
                 weighted=False,
             )
         )
-    return Criterion(made, estimator._mining())
+    given = {n for n in FACTS if FACTS[n].scope == "row"}  # facts of rows come with the next fit
+    return Criterion(made, estimator._mining(), estimator._mixing(estimator._kept_facts, given))

@@ -355,7 +355,7 @@ class MetricEmbedder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, NetEstim
 
     def _fed_components(self) -> list[Component]:
         view = self._view()
-        return [] if view is None else [view.component]
+        return super()._fed_components() + ([] if view is None else [view.component])
 
     def _fit_facts_of(self, component: Component) -> list[str]:
         names = (*component.needs, *component.wishes)

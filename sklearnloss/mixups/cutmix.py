@@ -2,14 +2,11 @@
 
 from typing import Annotated
 
-import torch
 from torch import Tensor
 
 from sklearnloss.component import mixup
 from sklearnloss.constraints import Positive, Search
-from sklearnloss.exceptions import TaskError
-from sklearnloss.mixups._beta import symmetric_beta
-from sklearnloss.mixups._blocks import block_mask
+from sklearnloss.mixups._rows import pieced
 from sklearnloss.typing import Generator, Labels
 
 
@@ -61,14 +58,11 @@ def cutmix(
 
     Examples
     --------
+    >>> import torch
     >>> X, y = torch.tensor([[0, 0, 0, 0], [1, 1, 1, 1]]), torch.tensor([0, 1])
     >>> mixed, y_a, y_b, lam = cutmix(X.float(), y, rng=torch.Generator().manual_seed(0))
     >>> torch.allclose((mixed == X).float().mean(1), torch.where(y_a == y_b, 1, lam))
     True
     """
-    if X.ndim < 2:
-        raise TaskError("mixup 'cutmix' puts pieces of rows together, and a row is one number; use 'mixup'")
-    partner = torch.randperm(len(X), generator=rng, device=X.device)  # (n,)
-    share = 1 - symmetric_beta(alpha, rng, device=X.device)
-    mask, taken = block_mask(X, share, rng, cut=True)
-    return torch.where(mask, X[partner], X), y, y[partner], (1 - taken).to(X.dtype)
+    mixed, partner, lam = pieced(X, alpha=alpha, rng=rng, title="mixup 'cutmix'")
+    return mixed, y, y[partner], lam

@@ -2,12 +2,11 @@
 
 from typing import Annotated
 
-import torch
 from torch import Tensor
 
 from sklearnloss.component import mixup as declare
 from sklearnloss.constraints import Positive, Search
-from sklearnloss.mixups._beta import symmetric_beta
+from sklearnloss.mixups._rows import blended
 from sklearnloss.typing import Generator, Labels
 
 
@@ -53,11 +52,11 @@ def mixup(
 
     Examples
     --------
+    >>> import torch
     >>> X, y = torch.tensor([[0.0], [1.0]]), torch.tensor([0, 1])
     >>> mixed, y_a, y_b, lam = mixup(X, y, rng=torch.Generator().manual_seed(0), alpha=1.0)
     >>> y_a, y_b, torch.allclose(mixed, lam * X + (1 - lam) * X[y_b])
     (tensor([0, 1]), tensor([0, 1]), True)
     """
-    partner = torch.randperm(len(X), generator=rng, device=X.device)  # (n,)
-    lam = symmetric_beta(alpha, rng, device=X.device).to(X.dtype)
-    return torch.lerp(X[partner], X, lam), y, y[partner], lam
+    mixed, partner, lam = blended(X, alpha=alpha, rng=rng)
+    return mixed, y, y[partner], lam

@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from sklearnloss.component import Component
 from sklearnloss.exceptions import TaskError
@@ -15,6 +15,8 @@ from sklearnloss.functional.bags import BagParts, bag_mean
 from sklearnloss.spec import Choice
 from sklearnloss.testing.cases import SEED
 from sklearnloss.testing.common import alternatives
+from sklearnloss.training.backbone import Network
+from sklearnloss.training.seeds import seeded
 from sklearnloss.typing import Targets
 
 __all__ = ["CHECKS"]
@@ -152,16 +154,29 @@ def _rows_to_mix(component: Component) -> tuple[Tensor, Tensor]:
 
 def _mix(component: Component, seed: int = SEED) -> Any:
     X, y = _rows_to_mix(component)
-    named = {n: torch.arange(10) % 2 for n in component.needs if FACTS[n].scope == "row"}
-    return Choice(component).build()(X, y, rng=torch.Generator().manual_seed(seed), **named)
+    named: dict[str, Any] = {n: torch.arange(10) % 2 for n in component.needs if FACTS[n].scope == "row"}
+    with seeded(SEED):
+        if "module" in component.facts:
+            named["module"] = Network(nn.Sequential(nn.Linear(4, 5), nn.ReLU()), nn.Linear(5, 3)).to(X.dtype)
+        mix = Choice(component).build({"embedding_dim": 5, "n_classes": 3})
+        mix = mix.to(X.dtype) if isinstance(mix, nn.Module) else mix
+    return mix(X, y, rng=torch.Generator().manual_seed(seed), **named)
 
 
 def mixup_blends_rows(component: Component) -> None:
-    """The result is (X, y_a, y_b, lam) of the shapes given, lam in [0, 1]; global generators are untouched."""
+    """The result is (X, y_a, y_b, lam) of the shapes given, lam in [0, 1]; global generators are untouched.
+
+    One that acts within the network returns what the head sees instead of X, and perhaps terms (n,) as well.
+    """
     state = torch.get_rng_state().clone()
-    mixed, y_a, y_b, lam = _mix(component)
+    mixed, y_a, y_b, lam, *terms = _mix(component)
     X, y = _rows_to_mix(component)
-    assert mixed.shape == X.shape and mixed.dtype == X.dtype, f"X became {tuple(mixed.shape)}, {mixed.dtype}"
+    within = "module" in component.facts
+    shape = (len(X), 5) if within else X.shape
+    assert mixed.shape == shape and mixed.dtype == X.dtype, f"X became {tuple(mixed.shape)}, {mixed.dtype}"
+    assert not terms or (within and terms[0].shape == (len(X),)), (
+        "only a mixup within the network adds terms, one a row"
+    )
     assert y_a.shape == y.shape and y_b.shape == y.shape, "the labels changed shape"
     lam = torch.as_tensor(lam)
     assert lam.shape in ((), (10,)), f"lam has shape {tuple(lam.shape)}"

@@ -92,14 +92,34 @@ class Network(nn.Module):
     def forward(self, X: Tensor, with_features: bool = False) -> Any:
         """Return the output, or (features, output); a hidden head is applied only in the first case."""
         features = self.backbone(X)
-        if with_features and isinstance(self.head, HiddenHead):
+        return self.seen(features) if with_features else self.top(features)
+
+    def top(self, features: Tensor) -> Tensor:
+        """Return the output from what the head sees."""
+        output: Tensor = self.head(features)
+        return output.squeeze(1) if self.squeeze and output.ndim == 2 else output
+
+    def seen(self, features: Tensor) -> tuple[Tensor, Tensor]:
+        """Return what losses see of features: these and the output; a hidden head is not applied."""
+        if isinstance(self.head, HiddenHead):
             return features, features
-        output = self.head(features)
-        if self.squeeze and output.ndim == 2:
-            output = output.squeeze(1)
-        if not with_features:
-            return output
+        output = self.top(features)
         return (output, output) if self.embeds else (features, output)
+
+    @property
+    def blocks(self) -> list[nn.Sequential]:
+        """The backbone piece by piece: a layer with weights and those after it that have none.
+
+        A backbone that is no plain ``nn.Sequential`` is one piece.
+        """
+        layers = list(self.backbone) if type(self.backbone) is nn.Sequential else [self.backbone]
+        pieces: list[list[nn.Module]] = [[]]
+        for layer in layers:
+            weighs = any(True for _ in layer.parameters())
+            if weighs and any(True for before in pieces[-1] for _ in before.parameters()):
+                pieces.append([])
+            pieces[-1].append(layer)
+        return [nn.Sequential(*piece) for piece in pieces]
 
     @property
     def dtype(self) -> torch.dtype:

@@ -7,12 +7,11 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from sklearnloss.exceptions import TaskError, TrainingError
-from sklearnloss.facts import FACTS
+from sklearnloss.exceptions import TrainingError
 from sklearnloss.training.backbone import as_tensor
 from sklearnloss.training.sources import Source
 
-__all__ = ["Batch", "Batches", "check_mixup"]
+__all__ = ["Batch", "Batches"]
 
 Batch = dict[str, Any]
 
@@ -189,20 +188,3 @@ class Batches:
         first, second = (view(batch["X"], rng=self.torch_rng) for view in self.views)
         doubled = {name: torch.cat([v, v]) if isinstance(v, Tensor) else v for name, v in batch.items()}
         return doubled | {"X": torch.cat([first, second])}
-
-
-def check_mixup(first: str, terms: Iterable[Any]) -> None:
-    """Refuse a mixup of X together with a loss that is not made of independent rows, or counts on its rows.
-
-    Raises
-    ------
-    TaskError
-        With the loss's name and its unit.
-    """
-    if first != "X":
-        raise TaskError(f"a mixup of {first!r} belongs to an estimator that trains on {first}; use one of 'X' here")
-    for term in terms:
-        by_row = [n for n in (*term.facts, *term.reduction_facts) if n == "index" or FACTS[n].scope == "row"]
-        if term.unit != "row" or by_row:
-            reason = f"names {by_row[0]!r}, a value per row," if by_row else f"has the unit {term.unit!r}"
-            raise TaskError(f"{term.title} {reason} and cannot be trained on mixed rows; leave mixup out")

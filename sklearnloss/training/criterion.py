@@ -10,6 +10,7 @@ from sklearnloss.exceptions import MissingFactError, TaskError, TrainingError
 from sklearnloss.facts import FACTS, ROLES
 from sklearnloss.spec import Choice
 from sklearnloss.training.mining import Mining
+from sklearnloss.training.mixing import Mixing
 
 __all__ = ["Criterion", "Facts", "Term", "binary_target", "missing_fact"]
 
@@ -328,6 +329,8 @@ class Criterion(nn.Module):
         At least one; the first gives link and role.
     mining : Mining or None, default=None
         What finds the pairs of a batch, for losses on embeddings.
+    mixing : Mixing or None, default=None
+        A mixup that acts within the network; what it adds to the loss is a part of its name.
 
     Attributes
     ----------
@@ -335,9 +338,10 @@ class Criterion(nn.Module):
         The terms' values at the last call, before their ``coef``.
     """
 
-    def __init__(self, terms: list[Term], mining: Mining | None = None) -> None:
+    def __init__(self, terms: list[Term], mining: Mining | None = None, mixing: Mixing | None = None) -> None:
         super().__init__()
         self.terms: Sequence[Term] = nn.ModuleList(terms)  # type: ignore[assignment]
+        self.mixing = mixing
         self.names = frozenset().union(*(term.names for term in terms))
         self.mining = mining
         if mining is not None:
@@ -358,6 +362,8 @@ class Criterion(nn.Module):
             value = parts[term.name] if term.coef == 1.0 else term.coef * parts[term.name]
             total = value if total is None else total + value
         assert total is not None
+        if self.mixing is not None and self.mixing.name in parts:
+            total = total + parts[self.mixing.name]
         return total
 
     @property
@@ -371,12 +377,17 @@ class Criterion(nn.Module):
             self.by_name[name].take_state(other.by_name[name])
         if self.mining is not None:
             self.mining.take_state(other.mining)
+        if self.mixing is not None:
+            self.mixing.take_state(other.mixing)
 
     def split(self, output: Tensor, facts: Facts) -> dict[str, Tensor]:
         """Return the terms by name, before their ``coef``."""
         if self.mining is not None:
             facts = facts | self.mining(facts["features"], facts)
-        return {term.name: term.forward(output, facts) for term in self.terms}
+        parts = {term.name: term.forward(output, facts) for term in self.terms}
+        if self.mixing is not None and "mixing_terms" in facts:
+            parts[self.mixing.name] = self.mixing.mean(facts)
+        return parts
 
     def __getstate__(self) -> dict[str, Any]:
         return {**self.__dict__, "parts": {}}

@@ -49,12 +49,15 @@ class Closure:
         self.first: Tensor | None = None
         self.parts: dict[str, Tensor] = {}
         self.output: Tensor | None = None  # of the head, at the last pass that `terms` made
+        # a mixup within the network draws the same at every pass of a step
+        self.draws = None if net.criterion_.mixing is None else batch["rng"].get_state()
 
     def __call__(self) -> Tensor:
         """Clear the gradients, go forward and backward, clip, and return the loss."""
         net = self.net
         for parameter in net.parameters_:  # what zero_grad does, without its profiler hooks
             parameter.grad = None
+        self._draw_again()
         with self._state_moves_once():
             output, facts = net.outputs(self.batch)
             parts = net.criterion_.split(output, facts)
@@ -72,15 +75,20 @@ class Closure:
     def terms(self) -> dict[str, Tensor]:
         """Go forward and return the terms apart, each with its ``coef``, for a mode that combines gradients itself."""
         net = self.net
+        self._draw_again()
         with self._state_moves_once():
             self.output, facts = net.outputs(self.batch)
             parts = net.criterion_.split(self.output, facts)
         coefs = {term.name: term.coef for term in net.criterion_.terms}
-        scaled = {name: coefs[name] * value for name, value in parts.items()}
+        scaled = {name: coefs.get(name, 1.0) * value for name, value in parts.items()}
         if self.first is None:
             self.first = torch.stack([value.detach() for value in scaled.values()]).sum()
             self.parts = {name: value.detach() for name, value in parts.items()}
         return scaled
+
+    def _draw_again(self) -> None:
+        if self.draws is not None and self.first is not None:
+            self.batch["rng"].set_state(self.draws)
 
     def _state_moves_once(self) -> AbstractContextManager[Any]:
         return nullcontext() if self.first is None else _frozen(self.net.criterion_)
@@ -212,7 +220,11 @@ class LossNet(NeuralNet):  # type: ignore[misc]
         if companions is not None:
             X = torch.cat([X, companions.flatten(0, 1)])
         with self._autocast():
-            if "features" in names:
+            if self.criterion_.mixing is not None:
+                features, facts = self.criterion_.mixing(self.module_, batch)
+                features, output = self.module_.seen(features)
+                facts["features"] = features.float() if self.autocast else features
+            elif "features" in names:
                 features, output = self.module_(X, with_features=True)
                 features = features.float() if self.autocast else features
                 facts = {**facts, "features": features[:n]}
@@ -277,7 +289,7 @@ class LossNet(NeuralNet):  # type: ignore[misc]
         weights = np.asarray(sizes) / sum(sizes)
         self.history.record(f"{prefix}_loss", float(values @ weights))
         self.history.record(f"{prefix}_batch_count", len(sizes))
-        if len(self.criterion_.terms) > 1:
+        if len(parts[0]) > 1:
             for name in parts[0]:
                 column = torch.stack([p[name] for p in parts]).double().cpu().numpy()
                 self.history.record(f"{prefix}_loss_{name}", float(column @ weights))
