@@ -21,6 +21,7 @@ from torch import nn
 from torch.nn import functional as F
 
 from sklearnloss import Loss
+from sklearnloss.training.implicit import ImplicitHead
 
 SECONDS = 3.0
 
@@ -55,7 +56,42 @@ def ours(name: str) -> Callable[[int, int, int], Callable[[], None]]:
     return make
 
 
-STEPS = {"Linear + cross_entropy": linear, "cut_cross_entropy": ours("cut_cross_entropy")}
+def dense(name: str) -> Callable[[int, int, int], Callable[[], None]]:
+    """Return what makes a step of a loss on the scores of Linear."""
+
+    def make(n: int, d: int, k: int) -> Callable[[], None]:
+        head, hidden, y = nn.Linear(d, k), torch.randn(n, d, requires_grad=True), torch.randint(k, (n,))
+        optimizer, loss = torch.optim.SGD(head.parameters(), lr=0.01), Loss(name).choose().build()
+
+        def step() -> None:
+            optimizer.zero_grad()
+            loss(head(hidden), y).mean().backward()
+            optimizer.step()
+
+        return step
+
+    return make
+
+
+def implicit(n: int, d: int, k: int) -> Callable[[], None]:
+    """Return a step of the Z-loss on an implicit head."""
+    head, hidden, y = ImplicitHead(d, k), torch.randn(n, d, requires_grad=True), torch.randint(k, (n,))
+    loss = Loss("z_loss").choose().component.moments
+    assert loss is not None
+
+    def step() -> None:
+        loss(*head.moments(hidden, y).unbind(1), k).mean().backward()
+        head.step(0.01)
+
+    return step
+
+
+STEPS = {
+    "Linear + cross_entropy": linear,
+    "cut_cross_entropy": ours("cut_cross_entropy"),
+    "Linear + z_loss": dense("z_loss"),
+    "implicit + z_loss": implicit,
+}
 
 
 def resident() -> float:

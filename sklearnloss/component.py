@@ -129,6 +129,7 @@ class Component:
     parameters: tuple[Parameter, ...] = field(default=(), compare=False)
     link: Any = None
     outputs: Callable[..., int] | None = field(default=None, repr=False, compare=False)
+    moments: Callable[..., Any] | None = field(default=None, repr=False, compare=False)
     sampler: str | None = None
     ordered: bool = False
     proper: bool = False
@@ -190,6 +191,7 @@ def loss(
     unit: str = "row",
     link: str | Callable[..., Any] | None = None,
     outputs: Callable[..., int] | None = None,
+    moments: Callable[..., Any] | None = None,
     sampler: str | None = None,
     ordered: bool = False,
     proper: bool = False,
@@ -216,6 +218,9 @@ def loss(
         loss may name one of its methods.
     outputs : callable, default=None
         ``outputs(*, hyperparameters) -> int``: width of the head per class or target.
+    moments : callable, default=None
+        ``moments(true, mean, square, k, *, hyperparameters) -> (n,)``: the same loss from the true score, the mean and
+        the mean square of a row's scores, each (n,), and their number, so that ``head="implicit"`` can train it.
     sampler : str, default=None
         The sampler that the loss wants, supplied unless the user chose one.
     ordered : bool, default=False
@@ -563,6 +568,13 @@ def _check_loss(
     link = declared.get("link")
     if isinstance(link, str) and link not in LINKS and not (inspect.isclass(obj) and hasattr(obj, link)):
         raise ComponentError(f"{who}: link {link!r} is neither a method nor one of {', '.join(LINKS)}")
+    moments = declared.get("moments")
+    if moments is not None:
+        named = [p.name for p in inspect.signature(moments).parameters.values() if p.kind is p.KEYWORD_ONLY]
+        if data != ("logits", "y") or sorted(named) != sorted(p.name for p in parameters):
+            raise ComponentError(
+                f"{who}: moments is for a loss of logits and y, with the same hyperparameters, got {named}"
+            )
     outputs = declared.get("outputs")
     if outputs is not None:
         unknown = set(inspect.signature(outputs).parameters) - {p.name for p in parameters}

@@ -1,13 +1,13 @@
 """Names for the tensors that components take and give; the note in each is its shape."""
 
-from typing import Annotated
+from typing import Annotated, Protocol
 
 from torch import Generator, Tensor, nn
 
 __all__ = [
     "Columns", "Cosines", "Embeddings", "Features", "FitScalar", "Generator", "Hidden", "Index", "LabelLogits",
-    "LabelMatrix", "Labels", "Logits", "Means", "Network", "PerAnchor", "PerBag", "PerPair", "PerRow", "Prediction",
-    "Priors", "Proportions", "Prototypes", "Scalar", "Scores", "Targets", "Teacher", "Weights",
+    "LabelMatrix", "Labels", "Layered", "Logits", "Means", "Network", "PerAnchor", "PerBag", "PerPair", "PerRow",
+    "Prediction", "Priors", "Proportions", "Prototypes", "Scalar", "Scores", "Targets", "Teacher", "Weights",
 ]  # fmt: skip
 
 Logits = Annotated[Tensor, "(n, k)"]
@@ -32,6 +32,21 @@ Priors = Annotated[Tensor, "(k,) summing to one"]
 Prototypes = Annotated[Tensor, "(k * m, h)"]
 Teacher = Annotated[Tensor, "(n, k)"]
 Network = nn.Module
+
+
+class Layered(Protocol):
+    """A network that shows what lies between X and its output."""
+
+    backbone: nn.Module  # from X to what the head sees
+
+    @property
+    def blocks(self) -> list[nn.Sequential]:
+        """The backbone piece by piece."""
+
+    def top(self, features: Tensor) -> Tensor:
+        """Return the output from what the head sees."""
+
+
 FitScalar = int
 
 PerRow = Annotated[Tensor, "(n,), independent"]

@@ -82,6 +82,14 @@ def detached_weight(logits, y):
     return (1 - p).detach() * cross(logits, y)
 
 
+def spread_of_scores(logits, y):
+    return logits.var(1, correction=0) - logits.gather(1, y[:, None])[:, 0]
+
+
+def mean_square(true, mean, square, k):
+    return square - true
+
+
 def constant(logits, y):
     return (torch.nn.functional.one_hot(y, logits.shape[1]) - torch.softmax(logits, 1)).sum(1)
 
@@ -625,6 +633,7 @@ WRONG = {
     "function_keeps_no_state": declared("loss", counting),
     "link_gives_what_it_promises": declared("loss", scalar, link=not_normalised),
     "proper_loss_is_least_at_the_truth": declared("loss", improper, proper=True),
+    "moments_say_the_same": declared("loss", spread_of_scores, moments=mean_square),
     "runs_without_gradients": declared("loss", wants_a_gradient),
     "runs_in_bfloat16": declared("loss", single_precision_only),
     "maps_over_stacked_inputs": declared("loss", inverts_its_values),

@@ -32,6 +32,7 @@ from sklearnloss.training.backbone import ACTIVATIONS, Network, as_tensor, build
 from sklearnloss.training.batches import Batches
 from sklearnloss.training.criterion import Criterion, Term, missing_fact
 from sklearnloss.training.heads import head_kind
+from sklearnloss.training.implicit import ImplicitHead
 from sklearnloss.training.mining import Mining
 from sklearnloss.training.mixing import Mixing, check_mixup, is_within
 from sklearnloss.training.net import HEAD_FACTS, LossNet
@@ -327,7 +328,7 @@ class NetEstimator(SpecParams, RowFacts, Saving, CallbackSupportMixin, BaseEstim
             hidden=self.hidden_layer_sizes,
             activation=self.activation,
             dropout=self.dropout,
-            head=self.head if callable(self.head) else None,
+            head=None if self.head == "auto" else self.head,
             embeds=embeds,
         )
 
@@ -574,6 +575,7 @@ class NetEstimator(SpecParams, RowFacts, Saving, CallbackSupportMixin, BaseEstim
                     fit_facts=fit_facts,
                     by_label=by_label if term.component.role == "scores" else (),
                     weighted=rows.weights is not None,
+                    implicit=isinstance(network.head, ImplicitHead),
                 )
                 for name, term in terms.items()
             ],
@@ -590,6 +592,7 @@ class NetEstimator(SpecParams, RowFacts, Saving, CallbackSupportMixin, BaseEstim
         fit_facts: Mapping[str, Any],
         by_label: Sequence[Mapping[str, Any]],
         weighted: bool,
+        implicit: bool,
     ) -> Term:
         choice = choose("reduction", self.reduction)
         for need in choice.component.needs:
@@ -612,6 +615,7 @@ class NetEstimator(SpecParams, RowFacts, Saving, CallbackSupportMixin, BaseEstim
             by_label=by_label,
             weighted=weighted,
             head=self._term_head(term),
+            implicit=implicit,
             who=type(self).__name__,
         )
 

@@ -18,6 +18,7 @@ from sklearnloss.training.archive import write_archive
 from sklearnloss.training.blueprint import blueprint, build
 from sklearnloss.training.codec import Decoder, Encoder, Unstorable
 from sklearnloss.training.criterion import Criterion, Term
+from sklearnloss.training.implicit import ImplicitHead
 from sklearnloss.training.mixing import is_within
 from sklearnloss.training.net import LossNet
 from sklearnloss.training.schedules import schedule
@@ -147,7 +148,8 @@ def _changed(estimator: Any) -> str:
     then = {term.name: (*term.built_from[:2], term.coef) for term in net.criterion_.terms}
     same = {
         "module": (estimator.module is None) == (net.module_.module_from is None),
-        "head": callable(estimator.head) == (net.module_.head_from is not None) or net.module_.complete,
+        "head": net.module_.complete
+        or _head(estimator.head) == (net.module_.head_from is not None, isinstance(net.module_.head, ImplicitHead)),
         "loss": now == then,
         "reduction": all(term.reduction_from == reduction.source for term in net.criterion_.terms),
         "optimizer": (net.optimizer.func, net.optimizer.keywords) == (optimizer.component.obj, dict(optimizer.params)),
@@ -157,6 +159,10 @@ def _changed(estimator: Any) -> str:
         "lr_schedule": net.lr_schedule is schedule(estimator.lr_schedule),
     }
     return next((name for name, is_same in same.items() if not is_same), "")
+
+
+def _head(given: Any) -> tuple[bool, bool]:
+    return callable(given), given == "implicit"
 
 
 def _mining(estimator: Any) -> str | None:
@@ -258,7 +264,8 @@ def restored(
     plan, weights = content["network"], decode.decode(content["net"]["module"])
     with seeded(0):  # a user's module may draw weights; the global generator stays as it was found
         network = build(plan, weights, module=estimator.module, head=estimator.head)
-        criterion = _criterion(estimator, content["terms"], decode).to(network.dtype)
+        implicit = isinstance(network.head, ImplicitHead)
+        criterion = _criterion(estimator, content["terms"], decode, implicit=implicit).to(network.dtype)
         estimator.net_ = estimator._make_net(network, criterion)
     load_net(estimator.net_, content["net"], decode)
     estimator.net_._set_training(False)
@@ -304,7 +311,7 @@ def _there(estimator: Any) -> str:
     return place
 
 
-def _criterion(estimator: Any, bound: list[Mapping[str, Any]], decode: Decoder) -> Criterion:
+def _criterion(estimator: Any, bound: list[Mapping[str, Any]], decode: Decoder, *, implicit: bool) -> Criterion:
     terms = estimator._terms()
     then = [one["name"] for one in bound]
     if len(terms) != len(then) or (len(terms) > 1 and list(terms) != then):  # a single function may have a new name
@@ -326,6 +333,7 @@ def _criterion(estimator: Any, bound: list[Mapping[str, Any]], decode: Decoder) 
                 fit_facts=estimator._kept_facts,
                 by_label=decode.decode(one["by_label"]),
                 weighted=False,
+                implicit=implicit,
             )
         )
     given = {n for n in FACTS if FACTS[n].scope == "row"}  # facts of rows come with the next fit

@@ -22,7 +22,7 @@ from sklearnloss.estimators._decoding import ClassDecoder, LossLink
 from sklearnloss.estimators._export import ClassExport
 from sklearnloss.estimators._rows import BY_CLASS
 from sklearnloss.estimators._targets import ClassTargets
-from sklearnloss.exceptions import FactError, SklearnLossError
+from sklearnloss.exceptions import FactError, SklearnLossError, TaskError
 from sklearnloss.functional.links import LINKS, Link
 from sklearnloss.spec import Choice, choose
 from sklearnloss.training.backbone import Network
@@ -124,8 +124,11 @@ class LossClassifier(ClassifierMixin, ClassExport, NetEstimator):  # type: ignor
         by parameters, data and versions, so other fits, and the candidates of a search, may use the same directory, and
         whatever differs starts anew. The file of a finished fit stays, and the same fit takes its result again, if
         ``random_state`` is a number and no parameter is code of yours; else it is removed.
-    head : "auto" or callable, default="auto"
-        ``head(in_features, n_outputs) -> nn.Module`` in place of the head that the loss's role asks for.
+    head : "auto", "implicit" or callable, default="auto"
+        ``head(in_features, n_outputs) -> nn.Module`` in place of the head that the loss's role asks for. ``"implicit"``
+        is a linear head for very many classes, whose step costs the same for any number of them: for losses of the
+        spherical family (``z_loss``, ``spherical_softmax``, ``taylor_softmax``). It moves by plain gradient descent of
+        rate ``lr * loss_lr``, with ``weight_decay``; the optimizer has the rest of the network.
     warm_start : bool, default=False
         Whether ``fit`` goes on from the last weights.
     device : str, default="auto"
@@ -179,6 +182,7 @@ class LossClassifier(ClassifierMixin, ClassExport, NetEstimator):  # type: ignor
 
     _parameter_constraints: ClassVar[dict[str, list[Any]]] = NetEstimator._parameter_constraints | {
         "class_weight": [dict, list, StrOptions({"balanced"}), None],
+        "head": [StrOptions({"auto", "implicit"}), callable],
         "class_order": ["array-like", None],
     }
 
@@ -377,11 +381,36 @@ class LossClassifier(ClassifierMixin, ClassExport, NetEstimator):  # type: ignor
 
     def _output(self, terms: Mapping[str, Choice], rows: Rows) -> Output:
         role = check_terms(terms, self._targets, ordered=self.class_order is not None)
+        if self.head == "implicit":
+            self._check_implicit(terms)
         return role, count_outputs(role, terms, self._targets)
+
+    def _check_implicit(self, terms: Mapping[str, Choice]) -> None:
+        """Refuse what needs more than the moments of the scores, or gradients of the head."""
+        for component in (choice.component for choice in terms.values()):
+            headed = head_kind(component.role) != "none" if component.role else False
+            if "output" in component.facts or (headed and component.moments is None):
+                raise TaskError(
+                    f"{component.title} looks at every score of a row, and head='implicit' shows the true one and the "
+                    "moments of all; use 'z_loss', 'spherical_softmax' or 'taylor_softmax', or head='auto' "
+                    "('cut_cross_entropy' is for many classes too)"
+                )
+        if self.max_grad_norm is not None:
+            raise TaskError("head='implicit' has no gradient to limit; leave max_grad_norm out")
+        if self.mode is not None and hasattr(choose("mode", self.mode).component.obj, "step"):
+            raise TaskError(
+                f"{choose('mode', self.mode).component.title} takes steps by gradients of all weights, which "
+                "head='implicit' never has; use head='auto'"
+            )
 
     def _network(self, rows: Rows, output: Output, scaler: Any, seed: int) -> Network:
         self.classes_ = self._targets.classes
-        return self._built(rows, output, scaler, seed, n_classes=self._targets.n_classes)
+        network = self._built(rows, output, scaler, seed, n_classes=self._targets.n_classes)
+        if self.head == "implicit" and network.complete:
+            raise TaskError(
+                "the module is complete (it takes n_outputs) and has its own head; leave head='implicit' out"
+            )
+        return network
 
     def _fit_facts(self, rows: Rows, network: Network, x_scale: np.ndarray | None, seed: int) -> dict[str, Any]:
         generator = torch.Generator(device=self._device()).manual_seed(seed)

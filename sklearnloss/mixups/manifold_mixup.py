@@ -10,7 +10,7 @@ from sklearnloss.component import mixup
 from sklearnloss.constraints import NonNegativeInt, Positive, Search
 from sklearnloss.exceptions import TaskError
 from sklearnloss.mixups._beta import symmetric_beta
-from sklearnloss.typing import Features, Generator, Labels, Network
+from sklearnloss.typing import Features, Generator, Labels, Layered
 
 
 @mixup("manifold_mixup")
@@ -19,7 +19,7 @@ def manifold_mixup(
     y: Labels,
     *,
     rng: Generator,
-    module: Network,
+    module: Layered,
     alpha: Annotated[Positive, Search(0.2, 4, log=True)] = 2.0,
     layers: Sequence[NonNegativeInt] | None = None,
 ) -> tuple[Features, Tensor, Tensor, Tensor]:
@@ -33,7 +33,7 @@ def manifold_mixup(
         Their targets.
     rng : torch.Generator
         Source of the layer, partners and share.
-    module : Network
+    module : Layered
         The network, whose ``blocks`` lead to what the head sees.
     alpha : float in (0, inf), default=2.0
         Strength: the share of a row is drawn from Beta(alpha, alpha).

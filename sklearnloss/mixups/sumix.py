@@ -10,7 +10,7 @@ from sklearnloss.component import mixup
 from sklearnloss.constraints import NonNegative, Positive, Search
 from sklearnloss.exceptions import TaskError
 from sklearnloss.mixups._rows import blended, pieced
-from sklearnloss.typing import Features, Generator, Labels, Network
+from sklearnloss.typing import Features, Generator, Labels, Layered
 
 __all__ = ["SUMix"]
 
@@ -93,7 +93,7 @@ class SUMix(nn.Module):
         self.unsure = nn.Linear(embedding_dim, n_classes)
 
     def forward(
-        self, X: Tensor, y: Labels, *, rng: Generator, module: Network
+        self, X: Tensor, y: Labels, *, rng: Generator, module: Layered
     ) -> tuple[Features, Tensor, Tensor, Tensor, Tensor]:
         """Return features, both labels, the corrected share (n,) of the first, and the terms (n,) that are added."""
         if y.ndim != 1 or y.is_floating_point():
@@ -119,7 +119,7 @@ class SUMix(nn.Module):
             return float(self.n_classes**0.5)
         return float(n if self.scale == "batch" else self.scale)
 
-    def _proba(self, module: Network, features: Tensor) -> Tensor:
+    def _proba(self, module: Layered, features: Tensor) -> Tensor:
         """Return probabilities of the classes, (2n, k), without gradient."""
         with torch.no_grad():
             output = module.top(features)

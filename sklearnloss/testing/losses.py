@@ -399,6 +399,16 @@ def _least_at_the_distribution(component: Component) -> None:
     assert worst < 0.02, f"outcomes of the predicted distribution pull at it with {worst:.0%} of a usual gradient"
 
 
+def moments_say_the_same(component: Component) -> None:
+    """From the moments of the scores the value is the same."""
+    assert component.moments is not None
+    for case in (ordinary(component), ordinary(component, n=1)):
+        scores, k = case.output, case.output.shape[1]
+        true = scores.gather(1, case.y[:, None]).squeeze(1)
+        value = component.moments(true, scores.mean(1), scores.square().mean(1), k)
+        torch.testing.assert_close(value, call(component, case), msg=_after("the moments give another value: "))
+
+
 def runs_without_gradients(component: Component) -> None:
     """Under ``no_grad`` the value is the same."""
     case = ordinary(component)
@@ -661,6 +671,7 @@ CHECKS: dict[str, tuple[Callable[[Component], None], Callable[[Component], bool]
     "function_keeps_no_state": (function_keeps_no_state, _when(_pure)),
     "link_gives_what_it_promises": (link_gives_what_it_promises, _when()),
     "proper_loss_is_least_at_the_truth": (proper_loss_is_least_at_the_truth, _when(lambda c: c.proper)),
+    "moments_say_the_same": (moments_say_the_same, _when(lambda c: c.moments is not None)),
     "runs_without_gradients": (runs_without_gradients, _when(_pure)),
     "runs_in_bfloat16": (runs_in_bfloat16, _when(lambda c: not _random(c))),
     "maps_over_stacked_inputs": (maps_over_stacked_inputs, _when(_pure, lambda c: c.static, lambda c: not _random(c))),

@@ -5,7 +5,7 @@ import inspect
 import warnings
 from collections.abc import Callable, Sequence
 from itertools import chain
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 import torch
@@ -13,6 +13,7 @@ from torch import Tensor, nn
 
 from sklearnloss.exceptions import ModuleError
 from sklearnloss.training.heads import CosineHead, HiddenHead, make_head
+from sklearnloss.training.implicit import ImplicitHead
 from sklearnloss.training.sources import row_chunks
 
 __all__ = [
@@ -101,7 +102,7 @@ class Network(nn.Module):
 
     def seen(self, features: Tensor) -> tuple[Tensor, Tensor]:
         """Return what losses see of features: these and the output; a hidden head is not applied."""
-        if isinstance(self.head, HiddenHead):
+        if isinstance(self.head, HiddenHead | ImplicitHead):
             return features, features
         output = self.top(features)
         return (output, output) if self.embeds else (features, output)
@@ -128,8 +129,10 @@ class Network(nn.Module):
         return next(chain(self.parameters(), self.buffers(), [torch.empty(())])).dtype
 
     @property
-    def head_facts(self) -> dict[str, Tensor | None]:
-        """What the head can tell: the proxies of a cosine head, weight and bias of a linear one."""
+    def head_facts(self) -> dict[str, Any]:
+        """What the head can tell: its proxies, or weight and bias; an implicit one is there itself."""
+        if isinstance(self.head, ImplicitHead):
+            return {"implicit_head": self.head}
         if isinstance(self.head, CosineHead):
             return {"prototypes": self.head.weight}
         weight = getattr(self.head, "weight", None)
@@ -138,8 +141,8 @@ class Network(nn.Module):
         return {}
 
     def loss_parameters(self) -> list[nn.Parameter]:
-        """Return the parameters that belong to the loss's optimiser group: those of a cosine head."""
-        return list(self.head.parameters()) if isinstance(self.head, CosineHead) else []
+        """Return the parameters that belong to the loss's optimiser group: those of a cosine or an implicit head."""
+        return list(self.head.parameters()) if isinstance(self.head, CosineHead | ImplicitHead) else []
 
 
 def mlp(n_features: int, hidden: Sequence[int], activation: str, dropout: float) -> nn.Sequential:
@@ -164,7 +167,7 @@ def build_network(
     hidden: Sequence[int] = (100,),
     activation: str = "relu",
     dropout: float = 0.0,
-    head: Callable[..., nn.Module] | None = None,
+    head: Callable[..., nn.Module] | Literal["implicit"] | None = None,
     embeds: bool = False,
 ) -> Network:
     """Make the network of an estimator.
@@ -185,8 +188,8 @@ def build_network(
         A few rows, to find the width of a backbone by one pass; it also gives the dtype.
     scaler : pair of arrays or None
         Mean and scale of the columns, used by the built-in perceptron only.
-    head : callable or None
-        ``head(in_features, n_outputs) -> nn.Module`` instead of the role's own.
+    head : callable, "implicit" or None
+        ``head(in_features, n_outputs) -> nn.Module`` instead of the role's own; or an `ImplicitHead`.
     embeds : bool, default=False
         Whether the output is an embedding.
 
@@ -226,15 +229,16 @@ def build_network(
 
 def _with_head(
     backbone: nn.Module,
-    head: Callable[..., nn.Module] | None,
+    head: Callable[..., nn.Module] | Literal["implicit"] | None,
     role: str,
     width: int,
     n_outputs: int,
     embeds: bool,
     module_from: dict[str, Any] | None = None,
 ) -> Network:
-    if head is None:
-        return Network(backbone, make_head(role, width, n_outputs), embeds=embeds, module_from=module_from)
+    if head is None or head == "implicit":
+        made = make_head(role, width, n_outputs) if head is None else ImplicitHead(width, n_outputs)
+        return Network(backbone, made, embeds=embeds, module_from=module_from)
     made = head(width, n_outputs)
     return Network(backbone, made, embeds=embeds, module_from=module_from, head_from=(width, n_outputs))
 

@@ -10,12 +10,13 @@ from torch.nn.parameter import is_lazy
 from sklearnloss.exceptions import LoadError
 from sklearnloss.training.backbone import ACTIVATIONS, Network, Standardize, user_module
 from sklearnloss.training.heads import CosineHead, HiddenHead, LinearHead, NoHead, ScoreHead
+from sklearnloss.training.implicit import ImplicitHead
 from sklearnloss.training.state import check_weights
 
 __all__ = ["blueprint", "build"]
 
 HEADS: dict[str, type[nn.Module]] = {
-    kind.__name__: kind for kind in (LinearHead, ScoreHead, HiddenHead, CosineHead, NoHead)
+    kind.__name__: kind for kind in (LinearHead, ScoreHead, HiddenHead, CosineHead, NoHead, ImplicitHead)
 }
 MADE_WITH = {"n_features", "n_outputs", "n_classes", "random_state"}
 NAMES = {kind: name for name, kind in ACTIVATIONS.items()}
@@ -102,7 +103,7 @@ def _described(layer: nn.Module) -> list[Any]:
         return ["Dropout", layer.p]
     if isinstance(layer, Standardize):
         return ["Standardize", len(layer.mean)]
-    assert isinstance(layer, (nn.Linear, CosineHead, NoHead)), "the perceptron has no other layers"
+    assert isinstance(layer, nn.Linear | CosineHead | NoHead | ImplicitHead), "the perceptron has no other layers"
     return [kind.__name__, layer.in_features, layer.out_features]
 
 

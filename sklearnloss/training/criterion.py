@@ -1,6 +1,7 @@
 """The criterion: which fact goes where is planned once, at bind; a batch then only looks its facts up."""
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from functools import partial
 from typing import Any
 
 import torch
@@ -58,6 +59,8 @@ class Term(nn.Module):
         Whether the rows have weights.
     head : nn.Module, default=None
         The loss's own head on the features, where the network ends with another; its weight is the proxies.
+    implicit : bool, default=False
+        Whether the network ends with an `ImplicitHead`, of which the loss takes the moments.
     who : str
         Name of the estimator, for messages.
     """
@@ -76,6 +79,7 @@ class Term(nn.Module):
         by_label: Sequence[Mapping[str, Any]] = (),
         weighted: bool = False,
         head: nn.Module | None = None,
+        implicit: bool = False,
         who: str = "the estimator",
     ) -> None:
         super().__init__()
@@ -99,6 +103,7 @@ class Term(nn.Module):
         self.data = component.data[1:]
         self.constants = self._constants(component.needs + component.wishes, problems)
         self.head = head
+        self.of_moments = partial(component.moments, **choice.params) if implicit and component.moments else None
         self.facts = self._plan(component, supplied if head is None else {*supplied, "prototypes"}, who)
         whole = {"batch": "the whole batch", "bag": "whole bags"}.get(self.unit)
         if weighted and whole and component.data and "sample_weight" not in self.facts:
@@ -166,6 +171,8 @@ class Term(nn.Module):
         names = {*self.facts, *self.reduction_facts, *(n for n in self.data if n in FACTS)}
         if self.head is not None or (self.role and ROLES[self.role].head in ("none", "hidden")):
             names.add("features")
+        if self.of_moments is not None:
+            names |= {"features", "implicit_head"}
         return frozenset(names)
 
     def forward(self, output: Tensor, facts: Facts) -> Tensor:
@@ -174,7 +181,7 @@ class Term(nn.Module):
             facts = _first_views(facts)
         if self.head is not None:
             output, facts = self.head(facts["features"]), {**facts, "prototypes": self.head.weight}
-        values = self._blend(output, facts) if "lam" in facts else self._values(output, facts, facts.get("y"))
+        values = self._blend(output, facts) if "lam" in facts else self._measured(output, facts, facts.get("y"))
         return self._reduce(values, facts, output)
 
     def per_row(self, output: Tensor, y: Tensor) -> Tensor:
@@ -193,15 +200,22 @@ class Term(nn.Module):
 
     def _blend(self, output: Tensor, facts: Facts) -> Any:
         """Blend the values for the two labels of a mixed row; state moves at the first call only."""
-        first = self._values(output, facts, facts["y"])
+        first = self._measured(output, facts, facts["y"])
         was_training = self.training
         self.eval()
-        second = self._values(output, facts, facts["y_b"])
+        second = self._measured(output, facts, facts["y_b"])
         self.train(was_training)
         lam = facts["lam"]
         if lam.ndim:  # a share a row, for values (n,) or (n, k)
             lam = lam.reshape(-1, *[1] * (first.ndim - 1))
         return lam * first + (1 - lam) * second
+
+    def _measured(self, output: Tensor, facts: Facts, y: Tensor | None) -> Any:
+        """Return the values, by way of the moments of the scores if the head is implicit."""
+        if self.of_moments is None or y is None:
+            return self._values(output, facts, y)
+        head = facts["implicit_head"]
+        return self.of_moments(*head.moments(facts["features"], y).unbind(1), head.out_features)
 
     def _values(self, output: Tensor, facts: Facts, y: Tensor | None) -> Any:
         if not self.role:  # a regularizer

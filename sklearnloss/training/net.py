@@ -15,11 +15,12 @@ from sklearnloss.exceptions import NonFiniteLossError
 from sklearnloss.training.backbone import Network, as_tensor
 from sklearnloss.training.batches import Batch, Batches
 from sklearnloss.training.criterion import Criterion
+from sklearnloss.training.implicit import ImplicitHead
 from sklearnloss.training.sources import row_chunks
 
 __all__ = ["Closure", "LossNet", "Watcher"]
 
-HEAD_FACTS = frozenset({"prototypes", "head_weight", "head_bias"})
+HEAD_FACTS = frozenset({"prototypes", "head_weight", "head_bias", "implicit_head"})
 
 
 class Watcher(Protocol):
@@ -57,6 +58,8 @@ class Closure:
         net = self.net
         for parameter in net.parameters_:  # what zero_grad does, without its profiler hooks
             parameter.grad = None
+        if isinstance(net.module_.head, ImplicitHead):
+            net.module_.head.forget()
         self._draw_again()
         with self._state_moves_once():
             output, facts = net.outputs(self.batch)
@@ -252,6 +255,8 @@ class LossNet(NeuralNet):  # type: ignore[misc]
             self.mode.step(closure, self.optimizer_)
         else:
             self.optimizer_.step(closure)
+        if isinstance(self.module_.head, ImplicitHead):
+            self.module_.head.step(self.optimizer_.param_groups[-1]["lr"], self.weight_decay)  # the group of losses
         self.__dict__["step_"] += 1  # past skorch's __setattr__, which looks for modules at each step
         assert closure.first is not None, "the mode or optimizer never asked for the loss"
         return {"loss": closure.first, "parts": closure.parts}

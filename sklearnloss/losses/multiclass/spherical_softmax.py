@@ -15,7 +15,19 @@ def spherical_shares(logits: Tensor, *, eps: float = 1e-3) -> Tensor:
     return torch.softmax((logits.square() + eps).log(), dim=1)
 
 
-@loss("spherical_softmax", task="multiclass", link=spherical_shares, proper=True, keeps_order=False)
+def spherical_of_moments(true: Tensor, mean: Tensor, square: Tensor, k: int, *, eps: float = 1e-3) -> Tensor:
+    """Return the loss (n,) from true score and mean square of each row's k scores; their mean does not matter."""
+    return (k * (square + eps)).log() - (true.square() + eps).log()
+
+
+@loss(
+    "spherical_softmax",
+    task="multiclass",
+    link=spherical_shares,
+    moments=spherical_of_moments,
+    proper=True,
+    keeps_order=False,
+)
 def spherical_softmax(
     logits: Logits, y: Labels, *, eps: Annotated[Positive, Search(1e-4, 0.1, log=True)] = 1e-3
 ) -> PerRow:
@@ -41,7 +53,8 @@ def spherical_softmax(
 
     The same shares are the predicted probabilities. The sign of a score means nothing, so the most probable class is
     that of the largest square, and a score of exactly zero has no gradient: the last layer must not start at zero. Up
-    to ``eps``, the scale of the scores cancels as well. O(n k).
+    to ``eps``, the scale of the scores cancels as well. O(n k); ``head="implicit"`` trains it at a cost that does not
+    depend on k.
 
     References
     ----------

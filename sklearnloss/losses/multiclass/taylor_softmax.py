@@ -6,6 +6,7 @@ import torch
 from torch import Tensor
 
 from sklearnloss.component import loss
+from sklearnloss.exceptions import TaskError
 from sklearnloss.typing import Labels, Logits, PerRow
 
 
@@ -14,7 +15,24 @@ def taylor_shares(logits: Tensor, *, order: int = 2) -> Tensor:
     return torch.softmax(_log_polynomial(logits, order), dim=1)
 
 
-@loss("taylor_softmax", task="multiclass", link=taylor_shares, proper=True, keeps_order=False)
+def taylor_of_moments(true: Tensor, mean: Tensor, square: Tensor, k: int, *, order: int = 2) -> Tensor:
+    """Return the loss (n,) of order 2 from true score, mean and mean square of each row's k scores."""
+    if order != 2:
+        raise TaskError(
+            f"loss 'taylor_softmax' of order={order} looks at powers above the square, which head='implicit' does not "
+            "show; use order=2, or head='auto'"
+        )
+    return (k * (1 + mean + square / 2)).log() - _log_polynomial(true, order)
+
+
+@loss(
+    "taylor_softmax",
+    task="multiclass",
+    link=taylor_shares,
+    moments=taylor_of_moments,
+    proper=True,
+    keeps_order=False,
+)
 def taylor_softmax(logits: Logits, y: Labels, *, order: Literal[2, 4, 6] = 2) -> PerRow:
     r"""Cross entropy in which a polynomial takes the place of the exponential, so no score runs far ahead.
 
@@ -40,7 +58,7 @@ def taylor_softmax(logits: Logits, y: Labels, *, order: Literal[2, 4, 6] = 2) ->
     ``order -> inf`` is the softmax. The error of a sure wrong row grows only as ``order * log|z|``. The polynomial is
     positive but not monotone: left of its minimum, which is -1 for ``order=2``, a score gains by falling further, so
     the most probable class need not be that of the largest score. At order 2 value and gradient depend on a row only
-    through the true score and the sums of scores and of their squares. O(n k).
+    through the true score and the sums of scores and of their squares, so that ``head="implicit"`` trains it. O(n k).
 
     References
     ----------
