@@ -7,7 +7,7 @@ from typing import Any, Literal
 import numpy as np
 
 from sklearnloss.comparison.tasks import find_task
-from sklearnloss.estimators._base import common_role
+from sklearnloss.estimators._binding import common_role
 from sklearnloss.estimators._classes import check_terms
 from sklearnloss.estimators._embedding_terms import check_embedding_terms
 from sklearnloss.estimators._targets import ClassTargets

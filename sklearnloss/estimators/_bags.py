@@ -11,7 +11,8 @@ from sklearn.utils.validation import _check_sample_weight
 
 from sklearnloss.bags.targets import BagTable, bag_targets, check_bags, is_bag_targets, mean_by_bag
 from sklearnloss.component import Component
-from sklearnloss.estimators._base import NetEstimator, Rows
+from sklearnloss.estimators._base import NetEstimator
+from sklearnloss.estimators._rows import Rows
 from sklearnloss.exceptions import DataError, TaskError
 from sklearnloss.spec import Choice, Sampler, choose
 from sklearnloss.training.bags import BagBatches

@@ -1,9 +1,7 @@
-"""What the estimators that hold a net share: from parameters to a bound criterion, a net and a finished fit."""
+"""What the estimators that hold a net share: from parameters to a net and a finished fit."""
 
-import inspect
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import nullcontext
-from dataclasses import dataclass, field
 from functools import partial
 from numbers import Integral, Real
 from os import PathLike
@@ -18,23 +16,21 @@ from sklearn.utils._param_validation import Interval, StrOptions
 from sklearn.utils.validation import _check_sample_weight, check_is_fitted
 
 from sklearnloss.component import Component
+from sklearnloss.estimators._binding import MIXUP_FACTS, READING_FACTS, SAMPLER_FACTS, Binding
 from sklearnloss.estimators._data import as_rows, check_fit, check_X, open_data, open_X, some_rows
 from sklearnloss.estimators._params import SpecParams
 from sklearnloss.estimators._progress import Progress
-from sklearnloss.estimators._rows import RowFacts, check_row_facts
+from sklearnloss.estimators._rows import RowFacts, Rows, check_row_facts
 from sklearnloss.estimators._saving import Saving
 from sklearnloss.estimators._watch import Watch, checked_callbacks
-from sklearnloss.exceptions import MissingFactError, TaskError
+from sklearnloss.exceptions import TaskError
 from sklearnloss.facts import FACTS, ROLES
-from sklearnloss.functional.links import LINKS
 from sklearnloss.spec import Choice, choose, choose_terms
 from sklearnloss.training.backbone import ACTIVATIONS, Network, as_tensor, build_network, moments
 from sklearnloss.training.batches import Batches
-from sklearnloss.training.criterion import Criterion, Term, missing_fact
+from sklearnloss.training.criterion import Criterion
 from sklearnloss.training.heads import head_kind
-from sklearnloss.training.implicit import ImplicitHead
-from sklearnloss.training.mining import Mining
-from sklearnloss.training.mixing import Mixing, check_mixup, is_within
+from sklearnloss.training.mixing import check_mixup, is_within
 from sklearnloss.training.net import HEAD_FACTS, LossNet
 from sklearnloss.training.schedules import SCHEDULES, schedule
 from sklearnloss.training.seeds import generator_of, seeded
@@ -52,87 +48,15 @@ except ImportError:  # scikit-learn before 1.9
         return method
 
 
-__all__ = ["NetEstimator", "Output", "Rows", "common_role", "keywords_of", "with_callbacks"]
+__all__ = ["NetEstimator", "Output", "with_callbacks"]
 
-# batch facts that every net supplies; the rest is up to the estimator
-NET_FACTS = frozenset({"y", "X", "features", "index", "epoch", "step", "module", "rng"})
-# what samplers and mixups may name besides the facts that users give by row
-SAMPLER_FACTS = frozenset({"y", "X", "index", "epoch", "batch_size", "rng"})
-READING_FACTS = frozenset({"block", "buffer_size"})  # of rows that are read from files
-MIXUP_FACTS = frozenset({"y", "X", "index", "rng", "module"})
 # facts that count the rows of one fit; partial_fit sees other rows at each call
 COUNTED = frozenset({"index", "n_samples", "y_train"})
 
 Output = tuple[str, int]  # role and width of what the network gives
 
 
-@dataclass
-class Rows:
-    """The rows of a fit, validated and encoded."""
-
-    X: Any
-    y: np.ndarray | None
-    train: np.ndarray  # row numbers to train on
-    weights: np.ndarray | None = None  # (n,)
-    facts: dict[str, np.ndarray] = field(default_factory=dict)
-
-    @property
-    def drawn(self) -> np.ndarray:
-        """Row numbers that batches are drawn from: the training rows that weigh anything."""
-        return self.train if self.weights is None else self.train[self.weights[self.train] > 0]
-
-    def mean_one_weights(self) -> np.ndarray | None:
-        """Return the weights (n,) with mean one over the rows that are drawn."""
-        return None if self.weights is None else self.weights / self.weights[self.drawn].mean()
-
-    def scaling_weights(self) -> np.ndarray | None:
-        """Return weights (n,) that are zero for rows that are not trained on, for the moments of X."""
-        if self.weights is None and len(self.train) == self.X.shape[0]:
-            return None
-        weights = np.zeros(self.X.shape[0])
-        weights[self.drawn] = 1.0 if self.weights is None else self.weights[self.drawn]
-        return weights
-
-
-def common_role(terms: Mapping[str, Choice], who: str) -> str:
-    """Return the role whose head all terms share; if none has a head, that of the first with a link of its own.
-
-    Raises
-    ------
-    TaskError
-        If no term leads to a prediction, or two want different heads.
-    """
-    headed = {name: c for name, c in terms.items() if c.component.role and head_kind(c.component.role) != "none"}
-    headed = headed or {name: c for name, c in terms.items() if has_own_link(c.component)}
-    if not headed:
-        first = next(iter(terms.values())).component
-        raise TaskError(
-            f"{first.title} works on {first.role or 'no data'} and makes no prediction; {who} needs a term with a "
-            f"head, for example Loss('cross_entropy') + Loss({first.name!r})"
-        )
-    names = list(headed)
-    for name in names[1:]:
-        if headed[name].component.role != headed[names[0]].component.role:
-            raise TaskError(
-                f"the terms of a sum share one head: {names[0]!r} wants {headed[names[0]].component.role}, "
-                f"{name!r} wants {headed[name].component.role}"
-            )
-    return headed[names[0]].component.role
-
-
-def has_own_link(component: Component) -> bool:
-    """Whether a loss brings its way from the network's output to a prediction along, as a method."""
-    return component.is_class and isinstance(component.link, str) and component.link not in LINKS
-
-
-def keywords_of(function: Callable[..., Any]) -> list[str]:
-    """Return the names of the keyword-only arguments of a link; a builtin such as ``torch.exp`` has none."""
-    if inspect.isbuiltin(function):
-        return []
-    return [n for n, p in inspect.signature(function).parameters.items() if p.kind is p.KEYWORD_ONLY]
-
-
-class NetEstimator(SpecParams, RowFacts, Saving, CallbackSupportMixin, BaseEstimator):  # type: ignore[misc]
+class NetEstimator(SpecParams, RowFacts, Binding, Saving, CallbackSupportMixin, BaseEstimator):  # type: ignore[misc]
     """Base of the estimators that hold a net."""
 
     _parameter_constraints: ClassVar[dict[str, list[Any]]] = {
@@ -336,44 +260,6 @@ class NetEstimator(SpecParams, RowFacts, Saving, CallbackSupportMixin, BaseEstim
         """Return the facts known before the first batch."""
         raise NotImplementedError
 
-    def _label_facts(self, rows: Rows, facts: dict[str, Any]) -> list[dict[str, Any]]:
-        """Return the fit facts of each label by itself, where there are several."""
-        return []
-
-    def _named_by_link(self) -> set[str]:
-        """Return the fit facts that the link names."""
-        return set()
-
-    def _facts_of_batches(self) -> set[str]:
-        """Return the facts that batches bring besides those of every net."""
-        return set()
-
-    def _mining(self) -> Mining | None:
-        """Return what finds the pairs of a batch, where losses look at pairs."""
-        return None
-
-    def _row_mixup(self) -> Choice | None:
-        """Return the mixup of rows."""
-        return None if self.mixup is None else choose("mixup", self.mixup)
-
-    def _mixing(self, fit_facts: Mapping[str, Any], supplied: set[str], *, complete: bool = False) -> Mixing | None:
-        """Return the mixup that acts within the network."""
-        mixup = self._row_mixup()
-        if mixup is None or not is_within(mixup):
-            return None
-        if complete:
-            raise TaskError(
-                f"{mixup.component.title} mixes what the head sees, but the module is complete (it takes n_outputs); "
-                "give a backbone without n_outputs, or use mixup='mixup'"
-            )
-        facts = self._facts_of(mixup.component, {*MIXUP_FACTS, *supplied})
-        return Mixing(mixup, fit_facts=fit_facts, facts=tuple(f for f in facts if f != "module"))
-
-    def _fed_components(self) -> list[Component]:
-        """Return the components besides losses and reduction that take fit facts."""
-        mixup = self._row_mixup()
-        return [] if mixup is None else [mixup.component]
-
     def _views(self) -> tuple[Callable[..., torch.Tensor], ...]:
         """Return the views of a row, none or two."""
         return ()
@@ -393,17 +279,6 @@ class NetEstimator(SpecParams, RowFacts, Saving, CallbackSupportMixin, BaseEstim
         """Do what comes after the training."""
 
     # what they share
-
-    def _head_term(self) -> tuple[str, Choice]:
-        """Return name and choice of the term that gives link and task: the first with a head, or a link of its own."""
-        terms = self._terms()
-        role = common_role(terms, type(self).__name__)
-        headless = head_kind(role) == "none"
-        return next(
-            (name, c)
-            for name, c in terms.items()
-            if c.component.role == role and (has_own_link(c.component) or not headless)
-        )
 
     def _weights(self, X: Any, y: Any, sample_weight: Any) -> np.ndarray | None:
         if sample_weight is None:
@@ -513,15 +388,6 @@ class NetEstimator(SpecParams, RowFacts, Saving, CallbackSupportMixin, BaseEstim
         self._kept_facts = {n: value for n, value in facts.items() if n in named}
         return bound.to(network.dtype)
 
-    def _named_facts(self, terms: Mapping[str, Choice]) -> set[str]:
-        """Return the facts that losses, reduction, views and link name."""
-        components = [
-            *(c.component for c in terms.values()),
-            choose("reduction", self.reduction).component,
-            *self._fed_components(),
-        ]
-        return {n for c in components for n in (*c.fit_needs, *c.needs, *c.wishes)} | self._named_by_link()
-
     def _example(self, rows: Rows) -> torch.Tensor:
         """Return a few rows, by which a module shows its width."""
         return as_tensor(rows.X[rows.train[:2]], self._dtype(rows.X))
@@ -541,87 +407,6 @@ class NetEstimator(SpecParams, RowFacts, Saving, CallbackSupportMixin, BaseEstim
         return hasattr(self, "net_") and self.net_.epoch_ > 0
 
     # -- binding ------------------------------------------------------------------------------------------------------
-
-    def _bind(
-        self,
-        terms: Mapping[str, Choice],
-        *,
-        rows: Rows,
-        fit_facts: Mapping[str, Any],
-        network: Network,
-        by_label: Sequence[Mapping[str, Any]] = (),
-    ) -> Criterion:
-        """Plan which fact goes where."""
-        reduction = choose("reduction", self.reduction).component
-        if reduction.full_name != "core:mean" and all(term.component.unit == "batch" for term in terms.values()):
-            titles = " and ".join(term.component.title for term in terms.values())
-            raise TaskError(
-                f"{reduction.title} joins the values of rows, but {titles} has one value for the whole batch; use "
-                "reduction='mean', or a loss with a value per row"
-            )
-        supplied = {*NET_FACTS, *rows.facts, *network.head_facts} | (set() if network.embeds else {"output"})
-        if rows.weights is not None:
-            supplied |= {"sample_weight"}
-        supplied |= self._facts_of_batches()
-        mining = self._mining()
-        if mining is not None:
-            supplied |= mining.gives
-        return Criterion(
-            [
-                self._bind_term(
-                    name,
-                    term,
-                    supplied=supplied,
-                    fit_facts=fit_facts,
-                    by_label=by_label if term.component.role == "scores" else (),
-                    weighted=rows.weights is not None,
-                    implicit=isinstance(network.head, ImplicitHead),
-                )
-                for name, term in terms.items()
-            ],
-            mining,
-            self._mixing(fit_facts, set(rows.facts), complete=network.complete),
-        )
-
-    def _bind_term(
-        self,
-        name: str,
-        term: Choice,
-        *,
-        supplied: set[str],
-        fit_facts: Mapping[str, Any],
-        by_label: Sequence[Mapping[str, Any]],
-        weighted: bool,
-        implicit: bool,
-    ) -> Term:
-        choice = choose("reduction", self.reduction)
-        for need in choice.component.needs:
-            if need not in supplied:
-                raise MissingFactError(missing_fact(choice.component.title, need, type(self).__name__))
-            if term.component.unit in ("pair", "triplet", "bag"):
-                raise TaskError(
-                    f"{choice.component.title} looks at {need!r} of each row, but {term.component.title} has a value "
-                    f"per {term.component.unit}; use reduction='mean', or a loss with a value per row"
-                )
-        return Term(
-            name,
-            term,
-            fit_facts=fit_facts,
-            supplied=supplied,
-            reduction=choice.build(fit_facts),
-            reduction_facts=tuple(n for n in choice.component.facts if n in supplied),
-            reduction_from=choice.source,
-            plain_mean=choice.component.full_name == "core:mean",
-            by_label=by_label,
-            weighted=weighted,
-            head=self._term_head(term),
-            implicit=implicit,
-            who=type(self).__name__,
-        )
-
-    def _term_head(self, term: Choice) -> torch.nn.Module | None:
-        """Return the head that a term brings along, because the network has another."""
-        return None
 
     def _make_net(self, network: Any, criterion: Criterion) -> LossNet:
         optimizer = choose("optimizer", self.optimizer)
@@ -693,13 +478,6 @@ class NetEstimator(SpecParams, RowFacts, Saving, CallbackSupportMixin, BaseEstim
     def _batches(self, data: Rows, *args: Any, **kwargs: Any) -> Batches:
         """Make the batches of these rows."""
         return Batches(*args, **kwargs)
-
-    def _facts_of(self, component: Component, supplied: set[str]) -> tuple[str, ...]:
-        """Return the facts that a component takes by keyword; a need that is not supplied is an error."""
-        for need in (*component.data, *component.needs):
-            if need not in supplied:
-                raise MissingFactError(missing_fact(component.title, need, type(self).__name__))
-        return tuple(f for f in (*component.needs, *component.wishes) if f in supplied)
 
     @staticmethod
     def _tensor(values: np.ndarray, dtype: torch.dtype, device: str) -> torch.Tensor:

@@ -7,7 +7,8 @@ from typing import Any
 import numpy as np
 import torch
 
-from sklearnloss.estimators._base import Rows, common_role
+from sklearnloss.estimators._binding import common_role
+from sklearnloss.estimators._rows import Rows
 from sklearnloss.estimators._targets import ClassTargets
 from sklearnloss.exceptions import TaskError
 from sklearnloss.spec import Choice
@@ -63,18 +64,37 @@ def check_terms(terms: Mapping[str, Choice], targets: ClassTargets, *, ordered: 
 
 
 def count_outputs(role: str, terms: Mapping[str, Choice], targets: ClassTargets) -> int:
-    """Return the width of the head."""
+    """Return the width of the head.
+
+    Raises
+    ------
+    TaskError
+        If losses that share the head want different widths.
+    """
     if targets.kind != "multilabel" and role in ("scores", "label_logits"):
         return 1
-    per_class = 1
-    for choice in terms.values():
-        outputs = choice.component.outputs
-        if choice.component.role == role and outputs is not None:
-            values = choice.all_params()
-            per_class = outputs(**{n: values[n] for n in inspect.signature(outputs).parameters})
-    if role == "thresholds":
-        return per_class if per_class > 1 else targets.n_classes - 1
-    return targets.n_classes * per_class
+    (first, width), *others = [
+        (choice.component.title, _width(role, choice, targets.n_classes))
+        for choice in terms.values()
+        if choice.component.role == role
+    ]
+    for title, other in others:
+        if other != width:
+            raise TaskError(
+                f"the terms of a sum share one head: {first} wants it {width} wide, {title} {other} wide; choose terms "
+                "that want the same"
+            )
+    return width
+
+
+def _width(role: str, choice: Choice, n_classes: int) -> int:
+    """Return how many outputs a loss wants: those it declares, of thresholds in all, else of each class."""
+    outputs = choice.component.outputs
+    if outputs is None:
+        return n_classes - 1 if role == "thresholds" else n_classes
+    values = choice.all_params()
+    declared = outputs(**{n: values[n] for n in inspect.signature(outputs).parameters})
+    return declared if role == "thresholds" else n_classes * declared
 
 
 def fit_facts(

@@ -1,6 +1,7 @@
-"""Row facts: arrays that users give to ``fit`` beside X and y, with or without scikit-learn's metadata routing."""
+"""The rows of a fit, and row facts: what users give beside X and y, with or without scikit-learn's metadata routing."""
 
 from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
 from typing import Any, Self
 
 import numpy as np
@@ -10,7 +11,7 @@ from sklearn.utils.validation import check_consistent_length
 from sklearnloss.exceptions import FactError, did_you_mean
 from sklearnloss.facts import FACTS, row_facts
 
-__all__ = ["RowFacts", "check_row_facts"]
+__all__ = ["RowFacts", "Rows", "check_row_facts"]
 
 BY_CLASS = frozenset({"teacher", "target_proba"})  # one column per class
 
@@ -44,6 +45,34 @@ def check_row_facts(given: Mapping[str, Any], named: Iterable[str], n_samples: i
             raise ValueError(f"{who}.fit: {name} holds NaN or infinite values")
         kept[name] = array
     return kept
+
+
+@dataclass
+class Rows:
+    """The rows of a fit, validated and encoded."""
+
+    X: Any
+    y: np.ndarray | None
+    train: np.ndarray  # row numbers to train on
+    weights: np.ndarray | None = None  # (n,)
+    facts: dict[str, np.ndarray] = field(default_factory=dict)
+
+    @property
+    def drawn(self) -> np.ndarray:
+        """Row numbers that batches are drawn from: the training rows that weigh anything."""
+        return self.train if self.weights is None else self.train[self.weights[self.train] > 0]
+
+    def mean_one_weights(self) -> np.ndarray | None:
+        """Return the weights (n,) with mean one over the rows that are drawn."""
+        return None if self.weights is None else self.weights / self.weights[self.drawn].mean()
+
+    def scaling_weights(self) -> np.ndarray | None:
+        """Return weights (n,) that are zero for rows that are not trained on, for the moments of X."""
+        if self.weights is None and len(self.train) == self.X.shape[0]:
+            return None
+        weights = np.zeros(self.X.shape[0])
+        weights[self.drawn] = 1.0 if self.weights is None else self.weights[self.drawn]
+        return weights
 
 
 class RowFacts:

@@ -11,8 +11,9 @@ from sklearn.metrics import r2_score
 
 from sklearnloss.bags.targets import BagTable, check_bags, counted, own_bags, read_bags, rows_from_bags
 from sklearnloss.estimators._bags import BagEstimator, split_targets
-from sklearnloss.estimators._base import Output, Rows, with_callbacks
+from sklearnloss.estimators._base import Output, with_callbacks
 from sklearnloss.estimators._numbers import as_numbers
+from sklearnloss.estimators._rows import Rows
 from sklearnloss.estimators.regressor import LossRegressor
 from sklearnloss.exceptions import TaskError
 from sklearnloss.spec import Choice

@@ -14,13 +14,14 @@ from sklearn.utils.class_weight import compute_sample_weight
 from sklearn.utils.metaestimators import available_if
 from sklearn.utils.validation import _check_sample_weight
 
-from sklearnloss.estimators._base import NetEstimator, Output, Rows, keywords_of, with_callbacks
+from sklearnloss.estimators._base import NetEstimator, Output, with_callbacks
+from sklearnloss.estimators._binding import keywords_of
 from sklearnloss.estimators._calibration import Calibration
 from sklearnloss.estimators._classes import check_terms, count_outputs, fit_facts, label_facts
 from sklearnloss.estimators._data import open_data, some_rows
 from sklearnloss.estimators._decoding import ClassDecoder, LossLink
 from sklearnloss.estimators._export import ClassExport
-from sklearnloss.estimators._rows import BY_CLASS
+from sklearnloss.estimators._rows import BY_CLASS, Rows
 from sklearnloss.estimators._targets import ClassTargets
 from sklearnloss.exceptions import FactError, SklearnLossError, TaskError
 from sklearnloss.functional.links import LINKS, Link

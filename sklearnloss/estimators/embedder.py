@@ -17,10 +17,11 @@ from sklearn.utils.validation import column_or_1d
 from torch.nn.functional import normalize
 
 from sklearnloss.component import Component
-from sklearnloss.estimators._base import NetEstimator, Output, Rows, with_callbacks
+from sklearnloss.estimators._base import NetEstimator, Output, with_callbacks
 from sklearnloss.estimators._classes import count_outputs, fit_facts
 from sklearnloss.estimators._data import open_data
 from sklearnloss.estimators._embedding_terms import check_embedding_terms
+from sklearnloss.estimators._rows import Rows
 from sklearnloss.estimators._targets import ClassTargets
 from sklearnloss.exceptions import MissingFactError, TaskError
 from sklearnloss.facts import FACTS

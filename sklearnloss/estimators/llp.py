@@ -21,8 +21,10 @@ from sklearnloss.bags.targets import (
     rows_from_bags,
 )
 from sklearnloss.estimators._bags import BagEstimator, split_targets
-from sklearnloss.estimators._base import Output, Rows, common_role, with_callbacks
+from sklearnloss.estimators._base import Output, with_callbacks
+from sklearnloss.estimators._binding import common_role
 from sklearnloss.estimators._decoding import ClassDecoder
+from sklearnloss.estimators._rows import Rows
 from sklearnloss.estimators._targets import ClassTargets
 from sklearnloss.exceptions import DataError, TaskError
 from sklearnloss.functional.links import LINKS

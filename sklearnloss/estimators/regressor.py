@@ -14,9 +14,11 @@ from sklearn.utils import Tags
 from sklearn.utils.metaestimators import available_if
 
 from sklearnloss.component import Component
-from sklearnloss.estimators._base import NetEstimator, Output, Rows, common_role, keywords_of, with_callbacks
+from sklearnloss.estimators._base import NetEstimator, Output, with_callbacks
+from sklearnloss.estimators._binding import common_role, keywords_of
 from sklearnloss.estimators._data import open_data
 from sklearnloss.estimators._numbers import SIGNS, NumberTargets, as_numbers, check_sign
+from sklearnloss.estimators._rows import Rows
 from sklearnloss.exceptions import ParameterError, SklearnLossError, TaskError
 from sklearnloss.functional.distributions import Distribution
 from sklearnloss.functional.links import LINKS

@@ -638,7 +638,7 @@ def _weighable(component: Component) -> bool:
 
 
 def _trainable(component: Component) -> bool:
-    from sklearnloss.estimators._base import NET_FACTS
+    from sklearnloss.estimators._binding import NET_FACTS
 
     # a linear program has to be given with its optimal basis as y
     rows = {f.name for f in FACTS.values() if f.scope == "row"} - {"equations"}

@@ -155,9 +155,9 @@ class ImplicitHead(nn.Module):
         self.age.zero_()
 
     def _apply(self, fn: Any, recurse: bool = True) -> "ImplicitHead":
-        """Move to another device or precision; in another precision the factors are made anew, as they would not agree."""
+        """Move to another device or precision; another precision makes the factors anew, so that they agree."""
         before = self.rows.dtype
-        super()._apply(fn, recurse)
+        super()._apply(fn, recurse)  # type: ignore[no-untyped-call]
         if self.rows.dtype != before and not self.rows.is_meta:
             self._take(self.weight.detach())
         return self
