@@ -181,6 +181,7 @@ class NetEstimator(SpecParams, RowFacts, Binding, Saving, CallbackSupportMixin, 
         self._check_choices()
         rng = self._seeds(reset=not resume)
         given = X, y = open_data(self, X, y, names=getattr(self, "feature_names_in_", None) if resume else None)
+        self._read_order(y)
         X, y = check_fit(self, X, y, reset=not resume)
         if context is not None:
             context.call_on_fit_task_begin(estimator=self, X=X, y=y)
@@ -214,6 +215,9 @@ class NetEstimator(SpecParams, RowFacts, Binding, Saving, CallbackSupportMixin, 
 
     def _check_choices(self) -> None:
         """Look up what is only needed at the end, so that a wrong name costs no training."""
+
+    def _read_order(self, y: Any) -> None:
+        """Note what only the targets as they were given tell: the order of categories."""
 
     def _encode(self, y: Any, *, resume: bool, classes: Any = None) -> np.ndarray | None:
         """Learn the targets, or see that they are those of before, and return them as numbers."""

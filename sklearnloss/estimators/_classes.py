@@ -59,7 +59,10 @@ def check_terms(terms: Mapping[str, Choice], targets: ClassTargets, *, ordered: 
                 "scores or label_logits, such as 'bce' or 'asl'"
             )
         if choice.component.ordered and not ordered and targets.values() is None:
-            raise TaskError(f"{title} needs classes with an order; give class_order=[lowest, ..., highest]")
+            raise TaskError(
+                f"{title} needs classes with an order; give class_order=[lowest, ..., highest], or an ordered pandas "
+                "Categorical as y"
+            )
     return role
 
 

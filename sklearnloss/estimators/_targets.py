@@ -10,9 +10,15 @@ from sklearn.utils.validation import column_or_1d
 
 from sklearnloss.exceptions import TaskError
 
-__all__ = ["ClassTargets", "Kind"]
+__all__ = ["ClassTargets", "Kind", "order_of"]
 
 Kind = Literal["binary", "multiclass", "multilabel"]
+
+
+def order_of(y: Any) -> list[Any] | None:
+    """Return the categories of an ordered pandas Categorical from lowest to highest, or None of anything else."""
+    dtype: Any = getattr(y, "dtype", None)
+    return list(dtype.categories) if getattr(dtype, "ordered", False) else None
 
 
 @dataclass(frozen=True)
@@ -27,11 +33,14 @@ class ClassTargets:
         Sorted; the columns of ``predict_proba``. For labels, their numbers.
     order : array of shape (k,)
         ``order[code]`` is the place of a code in ``classes``: the identity unless the classes were given an order.
+    ordered : bool, default=False
+        Whether the classes were given an order.
     """
 
     kind: Kind
     classes: np.ndarray
     order: np.ndarray
+    ordered: bool = False
 
     @property
     def n_classes(self) -> int:
@@ -39,7 +48,14 @@ class ClassTargets:
         return len(self.classes)
 
     @classmethod
-    def of(cls, y: Any, *, classes: Any = None, class_order: Sequence[Any] | None = None) -> "ClassTargets":
+    def of(
+        cls,
+        y: Any,
+        *,
+        classes: Any = None,
+        class_order: Sequence[Any] | None = None,
+        categories: Sequence[Any] | None = None,
+    ) -> "ClassTargets":
         """Find the classes.
 
         Parameters
@@ -50,6 +66,8 @@ class ClassTargets:
             All classes, if y may lack some.
         class_order : sequence or None
             The classes in their order.
+        categories : sequence or None
+            The same without a ``class_order``; it may hold others.
 
         Raises
         ------
@@ -73,12 +91,14 @@ class ClassTargets:
         if len(known) < 2:
             raise ValueError(f"a classifier needs at least two classes, got one class: {known.tolist()}")
         order = np.arange(len(known))
+        if class_order is None and categories is not None:
+            class_order = [label for label in categories if label in known]
         if class_order is not None:
             given = np.asarray(class_order)
             if sorted(given.tolist()) != sorted(known.tolist()):
                 raise ValueError(f"class_order must hold each class once: {known.tolist()}; got {given.tolist()}")
             order = np.searchsorted(known, given)
-        return cls("binary" if len(known) == 2 else "multiclass", known, order)
+        return cls("binary" if len(known) == 2 else "multiclass", known, order, class_order is not None)
 
     def check_same(self, classes: Any) -> None:
         """Refuse classes other than those of the first call.

@@ -22,7 +22,7 @@ from sklearnloss.estimators._data import open_data, some_rows
 from sklearnloss.estimators._decoding import ClassDecoder, LossLink
 from sklearnloss.estimators._export import ClassExport
 from sklearnloss.estimators._rows import BY_CLASS, Rows
-from sklearnloss.estimators._targets import ClassTargets
+from sklearnloss.estimators._targets import ClassTargets, order_of
 from sklearnloss.exceptions import FactError, SklearnLossError, TaskError
 from sklearnloss.functional.links import LINKS, Link
 from sklearnloss.spec import Choice, choose
@@ -115,7 +115,8 @@ class LossClassifier(ClassifierMixin, ClassExport, NetEstimator):  # type: ignor
     class_weight : dict, "balanced" or None, default=None
         Weights of classes, multiplied into ``sample_weight``.
     class_order : sequence or None, default=None
-        The classes from lowest to highest, for losses that know an order.
+        The classes from lowest to highest, for losses that know an order. None is the order of an ordered pandas
+        Categorical, or of numbers.
     calibrate : str, class or Calibrator, default=None
         How scores of held-out rows become probabilities: ``"temperature"``, ``"sigmoid"``, ``"isotonic"``,
         ``"vector"``, ``"matrix"``, ... (``sklearnloss list calibrator``); one for each of several labels.
@@ -194,6 +195,7 @@ class LossClassifier(ClassifierMixin, ClassExport, NetEstimator):  # type: ignor
     net_: LossNet
     calibration_: Calibration | None
     _targets: ClassTargets
+    _categories: list[Any] | None
 
     def __init__(
         self,
@@ -346,11 +348,16 @@ class LossClassifier(ClassifierMixin, ClassExport, NetEstimator):  # type: ignor
         if self.calibrate is not None:
             choose("calibrator", self.calibrate)
 
+    def _read_order(self, y: Any) -> None:
+        self._categories = order_of(y)
+
     def _encode(self, y: Any, *, resume: bool, classes: Any = None) -> np.ndarray:
+        categories = self._categories
+        del self._categories  # what is kept is the order of the classes
         if resume:
             self._targets.check_same(classes)
         else:
-            self._targets = ClassTargets.of(y, classes=classes, class_order=self.class_order)
+            self._targets = ClassTargets.of(y, classes=classes, class_order=self.class_order, categories=categories)
         return self._targets.encode(y)
 
     def _target_identity(self) -> dict[str, Any]:
@@ -381,7 +388,7 @@ class LossClassifier(ClassifierMixin, ClassExport, NetEstimator):  # type: ignor
         return super()._parts() + (["calibrate"] if self.calibrate is not None else [])
 
     def _output(self, terms: Mapping[str, Choice], rows: Rows) -> Output:
-        role = check_terms(terms, self._targets, ordered=self.class_order is not None)
+        role = check_terms(terms, self._targets, ordered=self._targets.ordered)
         if self.head == "implicit":
             self._check_implicit(terms)
         return role, count_outputs(role, terms, self._targets)

@@ -16,6 +16,7 @@ from sklearn.utils.validation import _check_sample_weight, check_is_fitted, vali
 from sklearnloss.component import estimator
 from sklearnloss.constraints import Constraint, NonNegative, Positive, PositiveInt, Seed
 from sklearnloss.constraints import Interval as Range
+from sklearnloss.estimators._targets import order_of
 from sklearnloss.exceptions import DataError
 from sklearnloss.functional.cumulative import (
     CumulativeFit,
@@ -212,8 +213,7 @@ class PrestoClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
     def _named(self, given: Any) -> list[Any] | None:
         if self.class_order is not None:
             return list(self.class_order)
-        categories = getattr(getattr(given, "dtype", None), "categories", None)
-        return list(categories) if categories is not None and given.dtype.ordered else None
+        return order_of(given)
 
     def _fitted(
         self, Z: np.ndarray, codes: np.ndarray, weight: np.ndarray, k: int, lam: float, start: CumulativeFit | None

@@ -132,7 +132,7 @@ def ordinary(component: Component, dtype: torch.dtype = torch.float64, n: int = 
 
 
 def _columns(component: Component) -> tuple[int, ...]:
-    per_class = 1
+    per_class = CLASSES - 1 if component.role == "thresholds" else 1
     if component.outputs is not None:
         defaults = {p.name: p.default for p in component.parameters}
         per_class = component.outputs(**{k: defaults[k] for k in _argument_names(component.outputs)})
@@ -144,7 +144,7 @@ def _columns(component: Component) -> tuple[int, ...]:
         case "columns":
             return (2, per_class)
         case "thresholds":
-            return (per_class if per_class > 1 else CLASSES - 1,)
+            return (per_class,)
         case "embeddings" | "view_a" | "hidden" | "":
             return (WIDTH,)
         case _:
@@ -208,7 +208,8 @@ def _case(component: Component, name: str, output: Tensor, y: Tensor, generator:
     if binary_target(component.role) or y.is_floating_point():
         y = y.to(dtype)
     names = {*component.data[1:], *component.needs, *component.wishes, *component.fit_needs} - {"y"}
-    values = {f: _fact(f, output, y, generator) for f in sorted(names)}
+    classes = CLASSES if component.role == "thresholds" else None
+    values = {f: _fact(f, output, y, generator, classes) for f in sorted(names)}
     fit = {k: v for k, v in values.items() if k in FACTS and FACTS[k].scope == "fit"}
     return Case(name, output, y, {k: v for k, v in values.items() if k not in fit}, fit)
 
@@ -219,10 +220,12 @@ def _network(n_inputs: int, n_outputs: int) -> nn.Module:
         return nn.Linear(n_inputs, n_outputs)
 
 
-def _fact(name: str, output: Tensor, y: Tensor, generator: torch.Generator) -> Any:
-    """Make a value of a fact that suits the output."""
+def _fact(name: str, output: Tensor, y: Tensor, generator: torch.Generator, classes: int | None = None) -> Any:
+    """Make a value of a fact that suits the output, which is as wide as there are classes unless they are given."""
     n, dtype = len(output), output.dtype
     k = output.shape[1] if output.ndim > 1 else 2
+    if classes is not None and name in ("teacher", "target_proba", "priors", "class_counts", "class_values"):
+        k = classes
 
     def normal(*shape: int) -> Tensor:
         return torch.randn(*shape, generator=generator, dtype=torch.float64).to(dtype)
@@ -278,7 +281,7 @@ def _fact(name: str, output: Tensor, y: Tensor, generator: torch.Generator) -> A
         case "n_samples":
             return n + 3
         case "n_classes":
-            return k if y.is_floating_point() else max(k, int(y.max()) + 1)
+            return classes or (k if y.is_floating_point() else max(k, int(y.max()) + 1))
         case "n_targets":
             return y.shape[1] if y.ndim > 1 else 1
         case "n_groups":

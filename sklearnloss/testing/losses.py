@@ -330,6 +330,7 @@ def proper_loss_is_least_at_the_truth(component: Component) -> None:
         return
     generator = torch.Generator().manual_seed(SEED)
     facts: dict[str, Any] = {}
+    fit: dict[str, Any] = {}
     if component.role in ("logits", "cosines", "hidden"):
         truth = torch.softmax(torch.randn(4, generator=generator, dtype=torch.float64), 0)
         scale = {p.name: p.default for p in component.parameters}.get("scale", 1.0)
@@ -338,6 +339,10 @@ def proper_loss_is_least_at_the_truth(component: Component) -> None:
         rows = output.expand(4, 4)
         if component.role == "hidden":  # a head that passes on what it sees
             facts = {"head_weight": torch.eye(4, dtype=torch.float64), "head_bias": torch.zeros_like(truth)}
+    elif component.role == "thresholds":  # not every distribution is one of its own
+        case = ordinary(component, n=1)
+        truth = _linked(component, case)[0].detach()
+        outcomes, rows, facts, fit = torch.arange(len(truth)), case.output.expand(len(truth), -1), case.facts, case.fit
     else:
         share = torch.tensor(0.3, dtype=torch.float64)
         truth, output = torch.stack([1 - share, share]), torch.logit(share)
@@ -345,7 +350,7 @@ def proper_loss_is_least_at_the_truth(component: Component) -> None:
         if component.role == "label_logits":
             rows, outcomes = rows[:, None], outcomes[:, None]
     leaf = rows.clone().requires_grad_()
-    values = _values(call(component, Case("truth", leaf, outcomes, facts)))
+    values = _values(call(component, Case("truth", leaf, outcomes, facts, fit)))
     (gradient,) = torch.autograd.grad((truth * values.reshape(len(truth))).sum(), leaf)
     near = 1e-9 if component.prediction_link in LINKS else 1e-6  # a search ends somewhere
     assert float(gradient.sum(0).abs().max()) < near, "the expected loss is not least at the true probabilities"

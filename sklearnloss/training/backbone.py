@@ -98,7 +98,9 @@ class Network(nn.Module):
     def top(self, features: Tensor) -> Tensor:
         """Return the output from what the head sees."""
         output: Tensor = self.head(features)
-        return output.squeeze(1) if self.squeeze and output.ndim == 2 else output
+        if self.squeeze:
+            return output.squeeze(1) if output.ndim == 2 else output
+        return output[:, None] if output.ndim == 1 and self.complete else output  # one output, of another role
 
     def seen(self, features: Tensor) -> tuple[Tensor, Tensor]:
         """Return what losses see of features: these and the output; a hidden head is not applied."""

@@ -1,6 +1,8 @@
 import numpy as np
+import pandas as pd
 import pytest
 import torch
+from sklearn.model_selection import GridSearchCV
 from torch import nn
 from torch.nn.functional import binary_cross_entropy_with_logits, cross_entropy
 
@@ -231,9 +233,43 @@ def test_names_take_the_order_that_is_given(quick, grades):
     assert wrong.loss_curve_[-1] > model.loss_curve_[-1]
 
 
+def test_names_take_the_order_of_their_categories(quick, grades):
+    X, y = grades
+    order = ["poor", "fair", "excellent"]
+    names = np.array(order)[y]
+    told = quick(graded, class_order=order).fit(X, names)
+    series = pd.Series(pd.Categorical(names, [*order, "perfect"], ordered=True))  # one that y lacks does not matter
+    model = quick(graded).fit(X, series)
+    assert model.loss_curve_ == told.loss_curve_
+    np.testing.assert_array_equal(model.predict_proba(X), told.predict_proba(X))
+    assert model.score(X, series) > 0.85
+    assert quick(graded, class_order=order[::-1]).fit(X, series).loss_curve_ != told.loss_curve_
+    searched = GridSearchCV(quick(graded), {"lr": [0.1]}, cv=2, error_score="raise").fit(X, series)
+    assert searched.best_score_ > 0.8
+    with pytest.raises(TaskError, match="needs classes with an order"):
+        quick(graded).fit(X, pd.Series(pd.Categorical(names)))
+
+
+def test_one_output_of_a_complete_module_may_be_flat(quick, grades):
+    class Flat(nn.Module):
+        def __init__(self, n_features, n_outputs):
+            super().__init__()
+            self.layer = nn.Linear(n_features, n_outputs)
+
+        def forward(self, X):
+            return self.layer(X).squeeze(1)
+
+    X, y = grades
+    model = quick("cumulative_link", module=Flat).fit(X, y)
+    assert model.score(X, y) > 0.6
+
+
 def test_names_without_an_order_are_refused(quick, grades):
     X, y = grades
-    wanted = r"^loss 'graded' needs classes with an order; give class_order=\[lowest, \.\.\., highest\]$"
+    wanted = (
+        r"^loss 'graded' needs classes with an order; give class_order=\[lowest, \.\.\., highest\], or an ordered "
+        "pandas Categorical as y$"
+    )
     with pytest.raises(TaskError, match=wanted):
         quick(graded).fit(X, np.array(["poor", "fair", "excellent"])[y])
 

@@ -10,7 +10,7 @@ from sklearnloss.typing import FitScalar, Labels, PerRow
 
 # 1. Biases start where the classes are equally likely at score 0, those of the authors' package between 1 and 0.
 # 2. The paper's weights of levels are one.
-@loss("coral", task="ordinal", ordered=True, link="proba", outputs=lambda: 1)
+@loss("coral", task="ordinal", ordered=True, proper=True, link="proba", outputs=lambda: 1)
 class RankConsistent(nn.Module):
     r"""Binary cross entropy of being above each class but the highest, by one score that all levels share.
 

@@ -15,7 +15,7 @@ def chained(thresholds: Tensor) -> Tensor:
 
 
 # 1. A row counts once. The paper divides the sum over a batch by the number of its (row, level) pairs instead of rows.
-@loss("corn", task="ordinal", ordered=True, link=chained)
+@loss("corn", task="ordinal", ordered=True, proper=True, link=chained)
 def corn(thresholds: Tensor, y: Labels) -> PerRow:
     r"""Binary cross entropy of going on to the next class, for the classes that a row has reached.
 
