@@ -5,10 +5,11 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
+ORACLES := .venv-oracles
 JOBS ?= 2
 export OMP_NUM_THREADS ?= 1
 
-.PHONY: demo test lint types tests plugins bench clean
+.PHONY: demo test lint types tests plugins bench oracles clean
 
 demo: $(STAMP)
 	$(BIN)/python -m sklearnloss.demo
@@ -31,6 +32,19 @@ plugins: $(STAMP)
 bench: $(STAMP)
 	$(BIN)/python benchmarks/fit.py
 
+# what other packages make of the inputs of tests/test_oracles.py, written to tests/oracles.json; no test needs this.
+# Without their dependencies: torchvision, which has no build for a CPU to go with this torch, and much that losses do
+# without
+oracles: $(ORACLES)/.installed
+	$(ORACLES)/bin/python tests/make_oracles.py
+
+$(ORACLES)/.installed: Makefile constraints.txt
+	$(PYTHON) -m venv $(ORACLES)
+	$(ORACLES)/bin/python -m pip install --quiet -c constraints.txt torch scikit-learn \
+		pytorch-metric-learning==2.9.0 monai==1.6.1 kornia==0.9.0 scoringrules==0.10.0
+	$(ORACLES)/bin/python -m pip install --quiet --no-deps timm==1.0.31 libauc==2.0.1
+	touch $@
+
 $(STAMP): pyproject.toml constraints.txt
 	$(PYTHON) -m venv $(VENV)
 	$(BIN)/python -m pip install --quiet -c constraints.txt -e ".[dev]"
@@ -38,4 +52,4 @@ $(STAMP): pyproject.toml constraints.txt
 	touch $(STAMP)
 
 clean:
-	rm -rf $(VENV) build dist *.egg-info
+	rm -rf $(VENV) $(ORACLES) build dist *.egg-info
