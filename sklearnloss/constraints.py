@@ -20,6 +20,8 @@ __all__ = [
     "Fraction",
     "Interval",
     "Levels",
+    "Numbers",
+    "are_numbers",
     "NonNegative",
     "NonNegativeInt",
     "Positive",
@@ -98,11 +100,18 @@ def _are_levels(value: Any) -> bool:
     return inside and all(a < b for a, b in pairwise(value))
 
 
+def are_numbers(value: Any) -> bool:
+    """Whether a value is a list of whole numbers from zero on."""
+    listed = isinstance(value, list | tuple | range) or getattr(value, "ndim", 0) == 1
+    return listed and all(isinstance(v, Integral) and not isinstance(v, bool) and int(v) >= 0 for v in value)
+
+
 def _is_seed(value: Any) -> bool:
     return value is None or isinstance(value, Integral) or hasattr(value, "random_sample")
 
 
 Seed = Annotated[Any, Constraint(_is_seed, "an int, a RandomState or None", choices=(None, 0))]
+Numbers = Annotated[Any, Constraint(are_numbers, "a list of numbers from 0", choices=((0,),))]
 Levels = Annotated[Any, Constraint(_are_levels, "a rising sequence of levels in (0, 1)", choices=((0.25, 0.5, 0.75),))]
 
 

@@ -75,7 +75,10 @@ def _fields(component: "Component") -> list[tuple[str, str]]:
         ("unit", _unit(component)),
         *_prediction(component),
         ("sampler", f"{component.sampler}, unless you choose one" if component.sampler else ""),
-        ("classes", "must have an order: numbers, or class_order=" if component.ordered else ""),
+        (
+            "classes",
+            "must have an order: numbers, ordered categories, or class_order=" if component.ordered else "",
+        ),
         ("target", "as it is, never standardized" if component.target == "raw" else ""),
         ("gradient", "differs from that of the value, on purpose" if component.gradient == "surrogate" else ""),
         ("shapes", "" if component.static else "depend on the data"),

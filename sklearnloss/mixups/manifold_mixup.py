@@ -1,13 +1,12 @@
 """Manifold mixup."""
 
-from collections.abc import Sequence
 from typing import Annotated
 
 import torch
 from torch import Tensor
 
 from sklearnloss.component import mixup
-from sklearnloss.constraints import NonNegativeInt, Positive, Search
+from sklearnloss.constraints import Numbers, Positive, Search
 from sklearnloss.exceptions import TaskError
 from sklearnloss.mixups._beta import symmetric_beta
 from sklearnloss.typing import Features, Generator, Labels, Layered
@@ -21,7 +20,7 @@ def manifold_mixup(
     rng: Generator,
     module: Layered,
     alpha: Annotated[Positive, Search(0.2, 4, log=True)] = 2.0,
-    layers: Sequence[NonNegativeInt] | None = None,
+    layers: Numbers | None = None,
 ) -> tuple[Features, Tensor, Tensor, Tensor]:
     r"""Train on the lines between rows as a hidden layer sees them: what it keeps of classes becomes flat and apart.
 

@@ -1,6 +1,6 @@
 """Positive and unlabeled rows whose chances of a label are not known, by expectation maximization."""
 
-from typing import Annotated, Any
+from typing import Any
 
 import numpy as np
 import torch
@@ -11,7 +11,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from sklearnloss.component import mode
-from sklearnloss.constraints import Constraint, NonNegative, Positive, PositiveInt
+from sklearnloss.constraints import NonNegative, Numbers, Positive, PositiveInt
 from sklearnloss.exceptions import DataError, TaskError
 from sklearnloss.functional.gradients import evaluating
 from sklearnloss.training.backbone import moments
@@ -24,15 +24,6 @@ WHO = "mode 'sar_em'"
 WINDOW = 10  # rounds that the rule for the end looks back on
 RESULTS = ("coef_", "intercept_", "log_likelihoods_", "converged_")
 PROGRESS = ("_epochs", "_labeled", "_total", "_models")
-
-
-def _are_columns(value: Any) -> bool:
-    return isinstance(value, list | tuple | range | np.ndarray) and all(
-        isinstance(c, int | np.integer) and not isinstance(c, bool) and c >= 0 for c in value
-    )
-
-
-Columns = Annotated[Any, Constraint(_are_columns, "a list of numbers of columns", choices=((0,),))]
 
 
 # 1. A round is an epoch: the network goes on from where it is, where the authors fit a new classifier until it has
@@ -122,7 +113,7 @@ class SAREM:
     def __init__(
         self,
         *,
-        attributes: Columns | None = None,
+        attributes: Numbers | None = None,
         warmup: PositiveInt = 10,
         C: Positive = 1.0,
         tol: NonNegative = 1e-4,

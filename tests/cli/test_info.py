@@ -109,7 +109,7 @@ class TestOnThreePlugins:
         lines = run("info", "learner").lines
         for line in (
             "predict_proba  yes (sigmoid), proper",
-            "classes        must have an order: numbers, or class_order=",
+            "classes        must have an order: numbers, ordered categories, or class_order=",
             "gradient       differs from that of the value, on purpose",
             "shapes         depend on the data",
             "value          says nothing about progress",

@@ -5,7 +5,7 @@ from torch import nn
 from torch.testing import assert_close
 
 from sklearnloss import LossClassifier, LossRegressor, Mixup
-from sklearnloss.exceptions import TaskError
+from sklearnloss.exceptions import ParameterError, TaskError
 from sklearnloss.mixups.manifold_mixup import manifold_mixup
 from sklearnloss.mixups.mixup import mixup
 from sklearnloss.training.backbone import Network
@@ -77,6 +77,11 @@ def test_layers_that_are_not_there_are_refused(network):
     for layers in ([3], []):
         with pytest.raises(TaskError, match="layers must be of 0 to 2"):
             manifold_mixup(X, y, rng=generator(), module=network, layers=layers)
+
+
+def test_layers_are_numbers():
+    with pytest.raises(ParameterError, match="layers must be a list of numbers from 0, or None, got"):
+        LossClassifier(mixup=Mixup("manifold_mixup", layers=["last"])).fit(*load_digits(return_X_y=True))
 
 
 def test_shares_are_those_of_mixup(network):

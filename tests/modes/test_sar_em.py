@@ -388,7 +388,7 @@ def test_what_it_does_not_go_with_is_refused():
 
 @pytest.mark.parametrize("attributes", [[-1], [0.5], [True], "1", 1])
 def test_attributes_are_numbers_of_columns(attributes):
-    with pytest.raises(ParameterError, match="attributes must be a list of numbers of columns, or None"):
+    with pytest.raises(ParameterError, match="attributes must be a list of numbers from 0, or None"):
         Mode("sar_em", attributes=attributes).choose()
 
 

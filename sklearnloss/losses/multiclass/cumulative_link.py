@@ -20,7 +20,9 @@ STARTS = {  # the score below which a share of the probability lies
 }
 
 
-@loss("cumulative_link", task="ordinal", ordered=True, proper=True, link="proba", outputs=lambda: 1, aliases=("ordinal",))
+@loss(
+    "cumulative_link", task="ordinal", ordered=True, proper=True, link="proba", outputs=lambda: 1, aliases=("ordinal",)
+)
 class CumulativeLink(nn.Module):
     r"""Negative log likelihood of a class as the interval between two thresholds in which a noisy score lies.
 

@@ -7,21 +7,16 @@ import torch
 from torch import Tensor, nn
 
 from sklearnloss.component import loss
-from sklearnloss.constraints import Constraint, NonNegativeInt
+from sklearnloss.constraints import Constraint, NonNegativeInt, Numbers, are_numbers
 from sklearnloss.exceptions import ParameterError
 from sklearnloss.functional.gradients import evaluating
 from sklearnloss.typing import Generator, Network, Scalar
 
 
-def _are_columns(value: Any) -> bool:
-    return isinstance(value, list | tuple) and all(type(v) is int and v >= 0 for v in value)
-
-
 def _are_pairs(value: Any) -> bool:
-    return isinstance(value, list | tuple) and all(_are_columns(v) and len(v) == 2 and v[0] != v[1] for v in value)
+    return isinstance(value, list | tuple) and all(are_numbers(v) and len(v) == 2 and v[0] != v[1] for v in value)
 
 
-Numbers = Annotated[Any, Constraint(_are_columns, "a tuple of column numbers", choices=((0,),))]
 Pairs = Annotated[Any, Constraint(_are_pairs, "a tuple of pairs of column numbers", choices=(((0, 1),),))]
 
 

@@ -115,7 +115,7 @@ def test_columns_must_be_named_and_be_there(params, message):
 
 @pytest.mark.parametrize("value", [(-1,), (0.5,), "a", 1])
 def test_columns_are_numbers(value):
-    with pytest.raises(ParameterError, match="increasing must be a tuple of column numbers"):
+    with pytest.raises(ParameterError, match="increasing must be a list of numbers from 0"):
         choose("loss", Loss("monotone_penalty", increasing=value))
 
 
