@@ -2,6 +2,7 @@
 
 from typing import Annotated
 
+import torch
 from torch.nn import functional as F
 
 from sklearnloss.component import loss
@@ -18,7 +19,7 @@ def bce(scores: Scores, y: Labels, *, pos_weight: Annotated[Positive, Search(0.1
     scores : Tensor of shape (n,)
         Log odds of the positive class.
     y : Tensor of shape (n,)
-        0. or 1., of the scores' dtype.
+        0. or 1., of the scores' dtype; between them it blends the values of both.
     pos_weight : float in (0, inf), default=1.0
         Weight of the positives. Other than at one the scores tend to the log odds plus ``log(pos_weight)``, so that the
         linked probabilities are those of a population with that many times the positives.
@@ -44,4 +45,8 @@ def bce(scores: Scores, y: Labels, *, pos_weight: Annotated[Positive, Search(0.1
     >>> bce(torch.tensor([2.0, -1.0]), torch.tensor([1.0, 1.0]))
     tensor([0.1269, 1.3133])
     """
+    if isinstance(pos_weight, (int, float)) and pos_weight == 1:
+        hard = (y > 0.5).to(y.dtype)  # the nearer label, whose value keeps its digits however small it is
+        value = F.softplus((1 - 2 * hard) * scores, threshold=40.0)  # beyond, it is the score to the last digit
+        return torch.addcmul(value, hard - y, scores)  # (n,); what a soft label adds
     return -pos_weight * y * F.logsigmoid(scores) - (1 - y) * F.logsigmoid(-scores)  # (n,)

@@ -1,12 +1,14 @@
 """Self-adjusting Dice loss."""
 
-from typing import Annotated
+from typing import Annotated, Any
 
 import torch
+from torch import Tensor
 
 from sklearnloss.component import loss
 from sklearnloss.constraints import NonNegative, Positive, Search
 from sklearnloss.functional.overlap import dice_of_row, self_adjusted
+from sklearnloss.functional.with_slope import with_slope
 from sklearnloss.typing import Labels, PerRow, Scores
 
 
@@ -64,5 +66,33 @@ def dsc(
     >>> dsc(scores, torch.tensor([1.0, 0.0, 1.0]), gamma=1.0, squared=False)
     tensor([0.4354, 0.1379, 0.3393])
     """
+    return with_slope(
+        _formula, _written, scores, y, gamma=gamma, smooth=smooth, squared=squared, detach_weight=detach_weight
+    )
+
+
+def _formula(scores: Tensor, y: Tensor, *, gamma: Any, smooth: Any, squared: bool, detach_weight: bool) -> Tensor:
+    """Return the loss of each row in plain torch."""
     m = self_adjusted(torch.sigmoid(scores), torch.sigmoid(-scores), gamma, detach=detach_weight)  # (n,)
     return 1 - dice_of_row(m, y, smooth, squared=squared)  # (n,)
+
+
+def _written(
+    scores: Tensor,
+    y: Tensor,
+    values: Tensor,
+    slopes: Tensor,
+    *,
+    gamma: Any,
+    smooth: Any,
+    squared: bool,
+    detach_weight: bool,
+) -> None:
+    """Write the loss of each row and its slope."""
+    p, rest = torch.sigmoid(scores), torch.sigmoid(-scores)
+    m = self_adjusted(p, rest, gamma, detach=True)
+    size = (m.square() + y if squared else m + y).add_(smooth)
+    dice = torch.mul(m, y, out=values).mul_(2).add_(smooth).div_(size)
+    torch.mul(m if squared else torch.full_like(m, 0.5), dice, out=slopes)
+    slopes.sub_(y).mul_(2).div_(size).mul_(m).mul_(rest if detach_weight else rest - gamma * p)
+    values.neg_().add_(1)

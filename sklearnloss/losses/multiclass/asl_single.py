@@ -65,7 +65,8 @@ def asl_single(
     share = smoothing / logits.shape[1]
     lead = log_odds(logits, y)  # (n,)
     true = _power(torch.sigmoid(-lead), gamma_pos) * F.logsigmoid(lead)
-    others = (_power(log_p.exp(), gamma_neg) * log_p).scatter(1, y[:, None], 0.0).sum(dim=1)  # (n,)
+    wrong = log_p.scatter(1, y[:, None], 0.0)  # (n, k); whose terms are zero where the class is the true one
+    others = (torch.exp(gamma_neg * wrong) * wrong).sum(dim=1)  # (n,)
     return -(1 - smoothing + share) * true - share * others
 
 

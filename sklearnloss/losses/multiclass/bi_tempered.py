@@ -56,7 +56,8 @@ def bi_tempered(
         p_j = \exp_{t_2}(z_j - \lambda(z)), \quad \sum_j p_j = 1
 
     ``t1=t2=1`` is cross entropy, ``t1=0, t2=1`` half the Brier score. For any temperatures the expected loss is least
-    where the linked probabilities are the true ones, since it is a Bregman divergence of them from the label. O(n k).
+    where the linked probabilities are the true ones, since it is a Bregman divergence of them from the label. Takes
+    STEPS + 1 steps of Newton, of O(n k) each.
 
     References
     ----------

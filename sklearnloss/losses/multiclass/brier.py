@@ -3,7 +3,6 @@
 import torch
 
 from sklearnloss.component import loss
-from sklearnloss.functional.numerics import log_odds
 from sklearnloss.typing import Labels, Logits, PerRow
 
 
@@ -41,6 +40,5 @@ def brier(logits: Logits, y: Labels) -> PerRow:
     >>> brier(torch.tensor([[0.0, 0.0]]), torch.tensor([0]))
     tensor([0.5000])
     """
-    lacking = torch.sigmoid(-log_odds(logits, y))  # (n,); 1 - p_y to the last digit
-    apart = torch.softmax(logits, dim=1).scatter(1, y[:, None], lacking[:, None])  # (n, k), up to the sign
-    return apart.square().sum(dim=1)  # (n,)
+    others = torch.softmax(logits, dim=1).scatter(1, y[:, None], 0.0)  # (n, k); their sum is 1 - p_y to the last digit
+    return others.sum(dim=1).square() + others.square().sum(dim=1)  # (n,)

@@ -57,5 +57,7 @@ def hinge(
     tensor([2.])
     """
     true = logits.gather(1, y[:, None])  # (n, 1)
-    lack = torch.relu(logits - true + margin).scatter(1, y[:, None], 0.0)  # (n, k); the true class lacks nothing
-    return lack.amax(dim=1) if kind == "crammer_singer" else lack.sum(dim=1)  # (n,)
+    others = logits.scatter(1, y[:, None], -torch.inf)  # (n, k); the true class lacks nothing
+    if kind == "crammer_singer":
+        others = others.amax(dim=1, keepdim=True)  # (n, 1)
+    return torch.relu(others + (margin - true)).sum(dim=1)  # (n,)

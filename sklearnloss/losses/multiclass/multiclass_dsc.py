@@ -3,7 +3,6 @@
 from typing import Annotated
 
 import torch
-from torch.nn import functional as F
 
 from sklearnloss.component import loss
 from sklearnloss.constraints import NonNegative, Positive, Search
@@ -68,5 +67,8 @@ def multiclass_dsc(
     """
     p = torch.softmax(logits, dim=1)  # (n, k)
     m = self_adjusted(p, 1 - p, gamma, detach=detach_weight)  # (n, k)
-    labels = F.one_hot(y, logits.shape[1]).to(p.dtype)  # (n, k)
-    return 1 - dice_of_row(m, labels, smooth, squared=squared).mean(dim=1)  # (n,)
+    own = m.gather(1, y[:, None]).squeeze(1)  # (n,)
+    others = m.scatter(1, y[:, None], 0.0)  # (n, k)
+    others = others.square() if squared else others
+    wrong = (others / (others + smooth)).sum(dim=1)  # (n,); one minus the coefficient, where there is no label
+    return (1 - dice_of_row(own, torch.ones_like(own), smooth, squared=squared) + wrong) / logits.shape[1]  # (n,)

@@ -1,6 +1,7 @@
 """Asymmetric loss."""
 
-from typing import Annotated
+import math
+from typing import Annotated, Any
 
 import torch
 from torch import Tensor
@@ -8,7 +9,10 @@ from torch.nn import functional as F
 
 from sklearnloss.component import loss
 from sklearnloss.constraints import Fraction, NonNegative, Search
+from sklearnloss.functional.with_slope import with_slope
 from sklearnloss.typing import LabelLogits, LabelMatrix, PerRow
+
+FAR = 80.0  # a score from which on the other side has a probability of exp(-score), in any precision
 
 
 @loss("asl", task="multilabel")
@@ -64,6 +68,22 @@ def asl(
     >>> asl(torch.tensor([[0.0, 0.0, -3.0]]), torch.tensor([[1.0, 0.0, 0.0]]))
     tensor([[0.3466, 0.0245, 0.0000]])
     """
+    return with_slope(
+        _formula,
+        _written,
+        label_logits,
+        y,
+        gamma_neg=gamma_neg,
+        gamma_pos=gamma_pos,
+        shift=shift,
+        detach_focal=detach_focal,
+    )
+
+
+def _formula(
+    label_logits: Tensor, y: Tensor, *, gamma_neg: Any, gamma_pos: Any, shift: Any, detach_focal: bool
+) -> Tensor:
+    """Return the loss of each label in plain torch."""
     p, q = torch.sigmoid(label_logits), torch.sigmoid(-label_logits)  # (n, n_labels)
     log_shift = torch.as_tensor(shift, dtype=p.dtype, device=p.device).log()
     log_p = F.logsigmoid(label_logits)
@@ -72,6 +92,42 @@ def asl(
     if detach_focal:
         focus_pos, focus_neg = focus_pos.detach(), focus_neg.detach()
     return -y * focus_pos * log_p - (1 - y) * focus_neg * log_q
+
+
+def _written(
+    label_logits: Tensor,
+    y: Tensor,
+    values: Tensor,
+    slopes: Tensor,
+    *,
+    gamma_neg: Any,
+    gamma_pos: Any,
+    shift: Any,
+    detach_focal: bool,
+) -> None:
+    """Write the loss of each label and its slope.
+
+    With t the score of the wrong side, u its probability, and m zero for positives, the loss is
+    ``f ** gamma * -log(1 - f)`` where ``f = max(u - m, 0)``. Whatever can be done in place is.
+    """
+    sign, slack = (-2 * y).add_(1), (-shift * y).add_(shift)
+    t = sign * label_logits
+    wrong, right = torch.sigmoid(t), torch.sigmoid(-t).clamp_(min=math.exp(-FAR))
+    f = (wrong - slack).clamp_(min=0.0)
+    sign.mul_(f.sign())  # no slope below the shift
+    f.clamp_(min=torch.finfo(f.dtype).tiny)
+    torch.add(right, slack, out=slopes).clamp_(max=1.0)  # 1 - f
+    # log(1 - f), from f where that is small and from 1 - f where that is
+    torch.mul(slopes, 2, out=values).clamp_(max=1.0).log_().add_(f.clamp(max=0.5).neg_().log1p_())
+    shifted = (shift > 0) * 1.0  # without a shift the right side vanishes for negatives as well
+    values.sub_(t.sub_(FAR).clamp_(min=0.0).mul_((shifted * y).add_(1 - shifted)))
+    gamma = ((gamma_pos - gamma_neg) * y).add_(gamma_neg)
+    focus = f.log().mul_(gamma).clamp_(min=-FAR).exp_()  # a general power takes five times as long
+    values.mul_(focus).neg_()
+    slopes.reciprocal_().mul_(focus)
+    if not detach_focal:
+        slopes.add_(gamma.mul_(values).div_(f))
+    slopes.mul_(wrong).mul_(right).mul_(sign)
 
 
 def _power(base: Tensor, gamma: float) -> Tensor:

@@ -59,5 +59,6 @@ def ldam_multilabel(
     tensor([[1.7014, 0.6931]])
     """
     counts = class_counts[-label_logits.shape[1] :].to(label_logits.dtype)  # of two classes, the positive one
-    shifted = label_logits - y * (margin * counts.clamp(min=1) ** -0.25)  # (n, n_labels)
-    return -y * F.logsigmoid(shifted) - (1 - y) * F.logsigmoid(-shifted)
+    lead = margin * counts.clamp(min=1) ** -0.25  # (n_labels,)
+    wrong = (1 - 2 * y) * label_logits + y * lead  # (n, n_labels)
+    return F.softplus(wrong, threshold=40.0)  # beyond, it is its argument to the last digit

@@ -74,3 +74,19 @@ def test_has_the_gradient_of_its_value():
 def test_trains_by_name():
     X, y = load_breast_cancer(return_X_y=True)
     assert LossClassifier(loss="bce", max_epochs=20, random_state=0).fit(X, y).score(X, y) > 0.95
+
+
+@pytest.mark.parametrize("pos_weight", [1.0, 3.0, torch.tensor(1.0, dtype=torch.float64)])
+def test_a_soft_label_blends_the_values_of_both(pos_weight):
+    scores = torch.tensor([-30.0, -0.3, 0.0, 2.0, 30.0, 100.0], dtype=torch.float64).repeat(5)
+    y = torch.tensor([0.0, 0.2, 0.5, 0.7, 1.0], dtype=torch.float64).repeat_interleave(6)
+    both = [bce(scores, torch.full_like(y, label), pos_weight=pos_weight) for label in (0.0, 1.0)]
+    assert_close(bce(scores, y, pos_weight=pos_weight), (1 - y) * both[0] + y * both[1])
+
+
+def test_easy_rows_keep_their_digits_in_single_precision():
+    scores, y = torch.tensor([-30.0, 30.0]), torch.tensor([0.0, 1.0])
+    leaf = scores.clone().requires_grad_()
+    bce(leaf, y).sum().backward()
+    assert_close(bce(scores, y), torch.full((2,), 9.3576e-14), rtol=1e-4, atol=0)
+    assert_close(leaf.grad, torch.tensor([9.3576e-14, -9.3576e-14]), rtol=1e-4, atol=0)

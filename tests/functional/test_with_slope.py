@@ -1,0 +1,123 @@
+"""Values and slopes written together, against the formulas in plain torch and their gradients by autograd."""
+
+import pytest
+import torch
+from torch.testing import assert_close
+
+from sklearnloss.functional import with_slope as module
+from sklearnloss.functional.with_slope import with_slope
+from sklearnloss.losses.binary import dsc
+from sklearnloss.losses.multilabel import asl
+
+ASL = {"gamma_neg": 4.0, "gamma_pos": 1.0, "shift": 0.05, "detach_focal": False}
+DSC = {"gamma": 0.3, "smooth": 1.0, "squared": True, "detach_weight": True}
+CASES = [
+    *[(asl, ASL | change) for change in ({}, {"detach_focal": True}, {"shift": 0.0}, {"gamma_neg": 0.0})],
+    (asl, {"gamma_neg": 0.5, "gamma_pos": 0.3, "shift": 0.0, "detach_focal": False}),
+    (asl, {"gamma_neg": 0.0, "gamma_pos": 0.0, "shift": 0.0, "detach_focal": True}),
+    *[(dsc, DSC | change) for change in ({}, {"squared": False}, {"detach_weight": False}, {"gamma": 0.0})],
+    (dsc, {"gamma": 2.0, "smooth": 0.1, "squared": False, "detach_weight": False}),
+]
+
+
+def batch(dtype=torch.float64):
+    """Return scores and labels, among them scores of zero and of 200 on both sides."""
+    generator = torch.Generator().manual_seed(0)
+    scores = 4 * torch.randn(12, 5, generator=generator, dtype=torch.float64)
+    scores[0], scores[1] = (
+        torch.tensor([0.0, 200.0, -200.0, 20.0, -20.0]),
+        torch.tensor([0.0, 200.0, -200.0, 90.0, -90.0]),
+    )
+    y = torch.randint(2, (12, 5), generator=generator).double()
+    y[0], y[1] = 0, 1
+    return scores.to(dtype).requires_grad_(), y.to(dtype)
+
+
+def value_and_slope(values, scores):
+    return values.detach(), torch.autograd.grad(values.sum(), scores)[0]
+
+
+@pytest.fixture
+def small_blocks(monkeypatch):
+    """Blocks of five rows, the last of two."""
+    monkeypatch.setattr(module, "BLOCK", 25)
+
+
+@pytest.mark.usefixtures("small_blocks")
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
+@pytest.mark.parametrize(("loss", "fixed"), CASES)
+def test_what_is_written_is_the_formula_and_its_gradient(loss, fixed, dtype):
+    scores, y = batch(dtype)
+    ours = value_and_slope(with_slope(loss._formula, loss._written, scores, y, **fixed), scores)
+    wanted = value_and_slope(loss._formula(scores, y, **fixed), scores)
+    exact = dtype == torch.float64
+    assert_close(ours, wanted, rtol=1e-10 if exact else 2e-4, atol=1e-14 if exact else 1e-6)
+
+
+@pytest.mark.parametrize(("loss", "fixed"), CASES)
+def test_hyperparameters_may_be_tensors(loss, fixed):
+    scores, y = batch()
+    tensors = {k: torch.tensor(v, dtype=torch.float64) if isinstance(v, float) else v for k, v in fixed.items()}
+    ours, wanted = (
+        value_and_slope(with_slope(loss._formula, loss._written, scores, y, **given), scores)
+        for given in (tensors, fixed)
+    )
+    assert_close(ours, wanted)
+
+
+@pytest.mark.parametrize(("loss", "fixed"), [(asl, ASL), (dsc, DSC | {"detach_weight": False})])
+def test_has_second_derivatives(loss, fixed):
+    scores, y = batch()
+    first = with_slope(loss._formula, loss._written, scores, y, **fixed)
+    plain = loss._formula(scores, y, **fixed)
+    ours, wanted = (
+        torch.autograd.grad(torch.autograd.grad(v[2:].sum(), scores, create_graph=True)[0].sum(), scores)[0]
+        for v in (first, plain)
+    )
+    assert ours.abs().max() > 0
+    assert_close(ours, wanted)
+
+
+@pytest.mark.parametrize(("loss", "fixed"), [(asl, ASL), (dsc, DSC)])
+def test_vmap_equals_a_loop(loss, fixed):
+    scores, y = batch()
+
+    def value(scores, y):
+        return with_slope(loss._formula, loss._written, scores, y, **fixed).sum()
+
+    wanted = torch.stack([torch.autograd.grad(value(s, t), s)[0] for s, t in zip(scores, y, strict=True)])
+    assert_close(torch.func.vmap(torch.func.grad(value))(scores.detach(), y), wanted)
+
+
+def test_a_hyperparameter_has_a_gradient():
+    scores, y = batch()
+    shift = torch.tensor(0.05, dtype=torch.float64, requires_grad=True)
+    values = with_slope(asl._formula, asl._written, scores, y, **ASL | {"shift": shift})
+    (slope,) = torch.autograd.grad(values.sum(), shift)
+    ends = [asl._formula(scores, y, **ASL | {"shift": 0.05 + h}).sum().item() for h in (1e-6, -1e-6)]
+    assert slope.item() == pytest.approx((ends[0] - ends[1]) / 2e-6, rel=1e-5)
+
+
+@pytest.mark.parametrize("shape", [(0,), (0, 3), (1,), (1, 1)])
+def test_takes_few_scores(shape):
+    scores = torch.zeros(shape, requires_grad=True)
+    values = with_slope(dsc._formula, dsc._written, scores, torch.zeros(shape), **DSC)
+    assert values.shape == shape
+    assert torch.autograd.grad(values.sum(), scores)[0].shape == shape
+
+
+def test_keeps_the_slopes_for_the_gradient_beside_scores_and_labels():
+    scores, y = batch()
+    kept = []
+    with torch.autograd.graph.saved_tensors_hooks(lambda t: kept.append(t) or t, lambda t: t):
+        asl.asl(scores, y)
+    assert [t.shape for t in kept] == [scores.shape] * 3
+
+
+def test_labels_of_more_digits_than_the_scores_give_values_of_as_many():
+    scores, y = batch(torch.bfloat16)
+    values = with_slope(asl._formula, asl._written, scores, y.float(), **ASL)
+    wanted, slope = value_and_slope(asl._formula(scores, y.float(), **ASL), scores)
+    assert values.dtype == wanted.dtype == torch.float32
+    assert_close(values.detach(), wanted, rtol=0.05, atol=0.02)
+    assert_close(torch.autograd.grad(values.sum(), scores)[0], slope, rtol=0.05, atol=0.02)
