@@ -109,39 +109,51 @@ class ImplicitHead(nn.Module):
         """
         with torch.no_grad():
             if self.pending:
-                parts = [torch.cat(part) for part in zip(*self.pending, strict=True)]
-                self._move(*parts, lr=lr, decay=lr * weight_decay)
+                passes = list(zip(*self.pending, strict=True))
+                self._move(*(p[0] if len(p) == 1 else torch.cat(p) for p in passes), lr=lr, decay=lr * weight_decay)
         self.forget()
 
     def _move(
-        self, h: Tensor, y: Tensor, by_true: Tensor, by_each: Tensor, by_score: Tensor, *, lr: float, decay: float
+        self,
+        h: Tensor,
+        y: Tensor,
+        own: Tensor,
+        by_true: Tensor,
+        by_each: Tensor,
+        by_score: Tensor,
+        *,
+        lr: float,
+        decay: float,
     ) -> None:
-        """Move along the gradient, whose entries of row i are by_each + by_score * score, and by_true at the class."""
+        """Move along the gradient, whose entries of row i are by_each + by_score * score, and by_true at the class.
+
+        ``own`` (n, d) has the weights of the classes of the rows.
+        """
         k, width = self.rows.shape
-        change = lr * (h * by_score[:, None]).T @ h  # (d, d), lr M
+        change = (h * (lr * by_score)[:, None]).T @ h  # (d, d), lr M
         change.diagonal().add_(decay)
-        to_all = -lr * (by_each @ h)  # (d,)
+        to_all = (-lr * by_each) @ h  # (d,)
         classes, place = y.unique(return_inverse=True)  # type: ignore[no-untyped-call]
-        own = torch.zeros(len(classes), width, dtype=h.dtype, device=h.device)
-        own.index_add_(0, place, h * (-lr * by_true)[:, None])  # (u, d)
+        new = h.new_zeros(len(classes), width).index_add_(0, place, h * (-lr * by_true)[:, None])  # (u, d)
+        size = float(change.norm())
         self.age += 1
-        if self.age > REFRESH or not bool(change.norm() < 0.5):  # U might lose its inverse
+        if self.age > REFRESH or not size < 0.5:  # U might lose its inverse
             weight = self.weight
             weight = (weight - weight @ change).add_(to_all)
-            self._take(weight.index_add_(0, classes, own))
+            self._take(weight.index_add_(0, classes, new))
             return
-        keep = torch.eye(width, dtype=h.dtype, device=h.device) - change  # symmetric
-        old = (self.rows[classes] + self.shared) @ (self.factor @ keep) + to_all  # (u, d), before the own rows
+        keep = -change
+        keep.diagonal().add_(1)  # symmetric
+        where = torch.empty_like(classes).scatter_(0, place, torch.arange(len(y), device=y.device))  # a row of each
+        old = torch.addmm(to_all, own[where], keep)  # (u, d), before what their own rows add
         total = keep @ self.total
-        cross = torch.outer(total, to_all)
-        squares = keep @ self.squares @ keep + cross + cross.T + k * torch.outer(to_all, to_all)
-        both = (old + own / 2).T @ own
-        self.squares.copy_(squares + both + both.T)
-        self.total.copy_(total + k * to_all + own.sum(0))
+        both = torch.outer(total + k / 2 * to_all, to_all).addmm_((old + new / 2).T, new)
+        self.squares.copy_(torch.addmm(both + both.T, keep @ self.squares, keep))
+        self.total.copy_(total + k * to_all + new.sum(0))
         self.factor.copy_(self.factor @ keep)
-        self.inverse.copy_(torch.cholesky_solve(self.inverse, torch.linalg.cholesky(keep)))  # eigenvalues above 1/2
+        self.inverse.copy_(_divided(self.inverse, change, size))
         self.shared.add_(to_all @ self.inverse)
-        self.rows.index_add_(0, classes, own @ self.inverse)
+        self.rows.index_add_(0, classes, new @ self.inverse)
 
     def _take(self, weight: Tensor) -> None:
         """Make the factors of these weights."""
@@ -186,9 +198,23 @@ class _Moments(torch.autograd.Function):
         head, k = ctx.head, ctx.head.out_features
         by_true, by_mean, by_square = grad.to(h.dtype).unbind(1)
         by_each, by_score = by_mean / k, 2 * by_square / k
-        head.pending.append((h, y, by_true, by_each, by_score))
+        head.pending.append((h, y, own, by_true, by_each, by_score))
         slope = by_true[:, None] * own + by_each[:, None] * head.total + by_score[:, None] * by_squares
         return slope[:, :-1].to(ctx.dtype), None, None
+
+
+def _divided(matrix: Tensor, change: Tensor, size: float) -> Tensor:
+    """Return ``inv(I - change) @ matrix``, for a change of this norm, below one half.
+
+    The inverse is the product of ``I + change ** (2 ** i)``, of which a few make it exact.
+    """
+    left = torch.finfo(matrix.dtype).eps
+    while size > left:
+        matrix = torch.addmm(matrix, change, matrix)
+        size = size * size
+        if size > left:
+            change = change @ change
+    return matrix
 
 
 def _with_one(features: Tensor) -> Tensor:
