@@ -24,7 +24,7 @@ types: $(STAMP)
 	$(BIN)/mypy
 
 tests: $(STAMP)
-	$(BIN)/python -m pytest -n $(JOBS) tests
+	$(BIN)/python -m pytest -n $(JOBS) --dist worksteal tests
 
 plugins: $(STAMP)
 	for plugin in plugins/*/; do $(BIN)/python -m pytest -p no:cacheprovider "$$plugin" || exit 1; done
@@ -33,8 +33,7 @@ bench: $(STAMP)
 	$(BIN)/python benchmarks/fit.py
 
 # what other packages make of the inputs of tests/test_oracles.py, written to tests/oracles.json; no test needs this.
-# Without their dependencies: torchvision, which has no build for a CPU to go with this torch, and much that losses do
-# without
+# timm and libauc come without what they depend on: of torchvision there is no build for a CPU to go with this torch
 oracles: $(ORACLES)/.installed
 	$(ORACLES)/bin/python tests/make_oracles.py
 
