@@ -81,11 +81,12 @@ class _SoftplusPairs(torch.autograd.Function):
 
     @staticmethod
     def forward(ctx: Any, u: Tensor, v: Tensor, a: Tensor, b: Tensor) -> Tensor:
-        cells = _cells(u, v)
-        if cells is None:
-            value, slope_u, slope_v = _by_blocks(u, v, a, b)
+        if u.ndim > 1 and u.shape[-1] * v.shape[-1] > FEW:  # each list has cells of its own
+            lists = zip(*(t.flatten(0, -2) for t in (u, v, a, b)), strict=True)
+            found = [torch.stack(part) for part in zip(*(_summed(*one) for one in lists), strict=True)]
+            value, slope_u, slope_v = (part.unflatten(0, u.shape[:-1]) for part in found)
         else:
-            value, slope_u, slope_v = _by_cells(u, v, a, b, *cells)
+            value, slope_u, slope_v = _summed(u, v, a, b)
         ctx.save_for_backward(u, v, a, b, slope_u, slope_v)
         return value
 
@@ -97,6 +98,12 @@ class _SoftplusPairs(torch.autograd.Function):
             found = iter(torch.autograd.grad(at_once(u, v, a, b), inputs, slope, create_graph=True))
             return (*(next(found) if t.requires_grad else None for t in (u, v)), None, None)
         return slope[..., None] * slope_u, slope[..., None] * slope_v, None, None
+
+
+def _summed(u: Tensor, v: Tensor, a: Tensor, b: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+    """Return the sum and its slopes with respect to u and v, by the way that takes less."""
+    cells = _cells(u, v)
+    return _by_blocks(u, v, a, b) if cells is None else _by_cells(u, v, a, b, *cells)
 
 
 # -- block by block ---------------------------------------------------------------------------------------------------

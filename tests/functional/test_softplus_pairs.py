@@ -225,3 +225,17 @@ def test_a_block_is_the_largest_array():
     with Largest() as largest:
         ours(*inputs)
     assert largest.entries <= 250
+
+
+@pytest.mark.parametrize("shape", [(3,), (2, 2)])
+def test_many_pairs_of_several_problems_take_the_cells_of_each(shape, by_cells):
+    problems = [numbers(seed=seed, spread=seed + 1.0) for seed in range(math.prod(shape))]
+    together = [torch.stack(part).detach().unflatten(0, shape) for part in zip(*problems, strict=True)]
+    u, v = (t.requires_grad_() for t in together[:2])
+    value = softplus_pairs(u, v, *together[2:])
+    assert value.shape == shape
+    found = [value, *torch.autograd.grad(value.sum(), (u, v))]
+    alone = [ours(*problem) for problem in problems]
+    for part, single in zip(found, zip(*alone, strict=True), strict=True):
+        assert torch.equal(part.detach(), torch.stack(single).detach().unflatten(0, shape))
+    assert len(by_cells) == 2 * len(problems)  # once alone, once together
