@@ -84,7 +84,7 @@ class _SoftplusPairs(torch.autograd.Function):
         if u.ndim > 1 and u.shape[-1] * v.shape[-1] > FEW:  # each list has cells of its own
             lists = zip(*(t.flatten(0, -2) for t in (u, v, a, b)), strict=True)
             found = [torch.stack(part) for part in zip(*(_summed(*one) for one in lists), strict=True)]
-            value, slope_u, slope_v = (part.unflatten(0, u.shape[:-1]) for part in found)
+            value, slope_u, slope_v = (part.reshape(u.shape[:-1] + part.shape[1:]) for part in found)
         else:
             value, slope_u, slope_v = _summed(u, v, a, b)
         ctx.save_for_backward(u, v, a, b, slope_u, slope_v)
