@@ -20,16 +20,16 @@ __all__ = [
     "Fraction",
     "Interval",
     "Levels",
-    "Numbers",
-    "are_numbers",
     "NonNegative",
     "NonNegativeInt",
+    "Numbers",
     "Positive",
     "PositiveInt",
     "Probability",
     "Search",
     "Seed",
     "Signed",
+    "are_numbers",
     "constraint_of",
 ]
 

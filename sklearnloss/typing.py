@@ -40,7 +40,7 @@ class Layered(Protocol):
     backbone: nn.Module  # from X to what the head sees
 
     @property
-    def blocks(self) -> list[nn.Sequential]:
+    def blocks(self) -> list[list[nn.Module]]:
         """The backbone piece by piece."""
 
     def top(self, features: Tensor) -> Tensor:

@@ -22,6 +22,7 @@ from sklearnloss.estimators._params import SpecParams
 from sklearnloss.estimators._progress import Progress
 from sklearnloss.estimators._rows import RowFacts, Rows, check_row_facts
 from sklearnloss.estimators._saving import Saving
+from sklearnloss.estimators._targets import order_of
 from sklearnloss.estimators._watch import Watch, checked_callbacks
 from sklearnloss.exceptions import TaskError
 from sklearnloss.facts import FACTS, ROLES
@@ -181,11 +182,11 @@ class NetEstimator(SpecParams, RowFacts, Binding, Saving, CallbackSupportMixin, 
         self._check_choices()
         rng = self._seeds(reset=not resume)
         given = X, y = open_data(self, X, y, names=getattr(self, "feature_names_in_", None) if resume else None)
-        self._read_order(y)
+        order = order_of(y)
         X, y = check_fit(self, X, y, reset=not resume)
         if context is not None:
             context.call_on_fit_task_begin(estimator=self, X=X, y=y)
-        codes = self._encode(y, resume=resume, classes=classes)
+        codes = self._encode(y, resume=resume, classes=classes, order=order)
         terms = self._terms()
         facts = check_row_facts(row_facts, self._named_row_facts(), X.shape[0], type(self).__name__)
         weights = self._weights(X, y, sample_weight)
@@ -216,11 +217,11 @@ class NetEstimator(SpecParams, RowFacts, Binding, Saving, CallbackSupportMixin, 
     def _check_choices(self) -> None:
         """Look up what is only needed at the end, so that a wrong name costs no training."""
 
-    def _read_order(self, y: Any) -> None:
-        """Note what only the targets as they were given tell: the order of categories."""
+    def _encode(self, y: Any, *, resume: bool, classes: Any = None, order: Any = None) -> np.ndarray | None:
+        """Learn the targets, or see that they are those of before, and return them as numbers.
 
-    def _encode(self, y: Any, *, resume: bool, classes: Any = None) -> np.ndarray | None:
-        """Learn the targets, or see that they are those of before, and return them as numbers."""
+        ``order`` is that of the categories, where the targets that were given have one.
+        """
         raise NotImplementedError
 
     def _by_code(self, facts: dict[str, np.ndarray]) -> dict[str, np.ndarray]:

@@ -286,7 +286,7 @@ class AggregateRegressor(BagEstimator, LossRegressor):
 
     # -- what the base asks for ---------------------------------------------------------------------------------------
 
-    def _encode(self, y: Any, *, resume: bool, classes: Any = None) -> np.ndarray:
+    def _encode(self, y: Any, *, resume: bool, classes: Any = None, order: Any = None) -> np.ndarray:
         """Return the mean response of each row's bag, (n, n_targets)."""
         values = super()._encode(y, resume=resume)
         ids = self._given_bags

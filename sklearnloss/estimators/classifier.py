@@ -22,7 +22,7 @@ from sklearnloss.estimators._data import open_data, some_rows
 from sklearnloss.estimators._decoding import ClassDecoder, LossLink
 from sklearnloss.estimators._export import ClassExport
 from sklearnloss.estimators._rows import BY_CLASS, Rows
-from sklearnloss.estimators._targets import ClassTargets, order_of
+from sklearnloss.estimators._targets import ClassTargets
 from sklearnloss.exceptions import FactError, SklearnLossError, TaskError
 from sklearnloss.functional.links import LINKS, Link
 from sklearnloss.spec import Choice, choose
@@ -195,7 +195,6 @@ class LossClassifier(ClassifierMixin, ClassExport, NetEstimator):  # type: ignor
     net_: LossNet
     calibration_: Calibration | None
     _targets: ClassTargets
-    _categories: list[Any] | None
 
     def __init__(
         self,
@@ -348,16 +347,11 @@ class LossClassifier(ClassifierMixin, ClassExport, NetEstimator):  # type: ignor
         if self.calibrate is not None:
             choose("calibrator", self.calibrate)
 
-    def _read_order(self, y: Any) -> None:
-        self._categories = order_of(y)
-
-    def _encode(self, y: Any, *, resume: bool, classes: Any = None) -> np.ndarray:
-        categories = self._categories
-        del self._categories  # what is kept is the order of the classes
+    def _encode(self, y: Any, *, resume: bool, classes: Any = None, order: Any = None) -> np.ndarray:
         if resume:
             self._targets.check_same(classes)
         else:
-            self._targets = ClassTargets.of(y, classes=classes, class_order=self.class_order, categories=categories)
+            self._targets = ClassTargets.of(y, classes=classes, class_order=self.class_order, categories=order)
         return self._targets.encode(y)
 
     def _target_identity(self) -> dict[str, Any]:

@@ -406,7 +406,7 @@ class MetricEmbedder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, NetEstim
                 "holds none; leave views or miner out"
             )
 
-    def _encode(self, y: Any, *, resume: bool, classes: Any = None) -> np.ndarray | None:
+    def _encode(self, y: Any, *, resume: bool, classes: Any = None, order: Any = None) -> np.ndarray | None:
         labelled = y is not None
         if resume and labelled != self._labelled:
             now, before = ("with", "without") if labelled else ("without", "with")

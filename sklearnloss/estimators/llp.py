@@ -343,7 +343,7 @@ class LLPClassifier(ClassifierMixin, BagEstimator):  # type: ignore[misc]
 
     # -- what the base asks for ---------------------------------------------------------------------------------------
 
-    def _encode(self, y: Any, *, resume: bool, classes: Any = None) -> np.ndarray:
+    def _encode(self, y: Any, *, resume: bool, classes: Any = None, order: Any = None) -> np.ndarray:
         """Return the proportions of each row's bag, (n, k)."""
         ids = self._given_bags
         if ids is None and np.ndim(y) == 2 and np.shape(y)[1] > 1 and np.asarray(y).dtype.kind == "f":

@@ -288,7 +288,7 @@ class LossRegressor(RegressorMixin, NetEstimator):  # type: ignore[misc]
 
     # -- what the base asks for ---------------------------------------------------------------------------------------
 
-    def _encode(self, y: Any, *, resume: bool, classes: Any = None) -> np.ndarray:
+    def _encode(self, y: Any, *, resume: bool, classes: Any = None, order: Any = None) -> np.ndarray:
         values = as_numbers(y)
         if resume and values.shape[1] != self._targets.n_targets:
             raise ValueError(

@@ -87,9 +87,9 @@ def manifold_mixup(
     partner = torch.randperm(len(X), generator=rng, device=X.device)
     lam = symmetric_beta(alpha, rng, device=X.device).to(X.dtype)
     hidden = X
-    for place, block in enumerate([*blocks, None]):
+    for place, block in enumerate([*blocks, []]):  # nothing follows the last
         if place == drawn:
             hidden = torch.lerp(hidden[partner], hidden, lam.to(hidden.dtype))
-        if block is not None:
-            hidden = block(hidden)
+        for layer in block:
+            hidden = layer(hidden)
     return hidden, y, y[partner], lam

@@ -110,19 +110,22 @@ class Network(nn.Module):
         return (output, output) if self.embeds else (features, output)
 
     @property
-    def blocks(self) -> list[nn.Sequential]:
+    def blocks(self) -> list[list[nn.Module]]:
         """The backbone piece by piece: a layer with weights and those after it that have none.
 
         A backbone that is no plain ``nn.Sequential`` is one piece.
         """
-        layers = list(self.backbone) if type(self.backbone) is nn.Sequential else [self.backbone]
+        if type(self.backbone) is not nn.Sequential:
+            return [[self.backbone]]
         pieces: list[list[nn.Module]] = [[]]
-        for layer in layers:
-            weighs = any(True for _ in layer.parameters())
-            if weighs and any(True for before in pieces[-1] for _ in before.parameters()):
-                pieces.append([])
+        weighs = False
+        for layer in self.backbone:
+            if next(layer.parameters(), None) is not None:
+                if weighs:
+                    pieces.append([])
+                weighs = True
             pieces[-1].append(layer)
-        return [nn.Sequential(*piece) for piece in pieces]
+        return pieces
 
     @property
     def dtype(self) -> torch.dtype:

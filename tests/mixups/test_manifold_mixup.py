@@ -22,6 +22,12 @@ def network():
     return Network(layers, nn.Linear(5, 3)).double().eval()
 
 
+def through(blocks, X):
+    for block in blocks:
+        X = nn.Sequential(*block)(X)
+    return X
+
+
 def rows(n=8):
     return torch.randn(n, 4, generator=generator(3), dtype=torch.float64), torch.arange(n)
 
@@ -30,7 +36,7 @@ def test_a_block_is_a_layer_with_weights_and_what_follows_without(network):
     kinds = [[type(layer).__name__ for layer in block] for block in network.blocks]
     assert kinds == [["BatchNorm1d", "Linear", "ReLU"], ["Linear", "Tanh"]]
     X, _ = rows()
-    assert_close(network.blocks[1](network.blocks[0](X)), network.backbone(X))
+    assert_close(through(network.blocks, X), network.backbone(X))
 
 
 def test_a_backbone_that_is_no_plain_sequence_is_one_block():
@@ -41,7 +47,7 @@ def test_a_backbone_that_is_no_plain_sequence_is_one_block():
     network = Network(Own(nn.Linear(4, 6), nn.Linear(6, 5)), nn.Identity())
     assert len(network.blocks) == 1
     X = torch.ones(2, 4)
-    assert_close(network.blocks[0](X), network.backbone(X))
+    assert_close(through(network.blocks, X), network.backbone(X))
 
 
 @pytest.mark.parametrize("layer", [0, 1, 2])
@@ -50,13 +56,9 @@ def test_mixes_what_leaves_the_layer_and_goes_on(network, layer, seed):
     X, y = rows()
     features, y_a, y_b, lam = manifold_mixup(X, y, rng=generator(seed), module=network, layers=[layer])
     assert torch.equal(y_a, y)
-    hidden = X
-    for block in network.blocks[:layer]:
-        hidden = block(hidden)
+    hidden = through(network.blocks[:layer], X)
     hidden = torch.stack([lam * hidden[i] + (1 - lam) * hidden[j] for i, j in enumerate(y_b.tolist())])
-    for block in network.blocks[layer:]:
-        hidden = block(hidden)
-    assert_close(features, hidden)
+    assert_close(features, through(network.blocks[layer:], hidden))
 
 
 def test_each_layer_is_drawn_as_often(network):

@@ -48,10 +48,11 @@ def emo(logits: Logits, y: Labels, *, head_weight: torch.Tensor | None = None) -
     tensor([0.4076])
     """
     if head_weight is None:
-        head_weight = torch.eye(logits.shape[1], dtype=logits.dtype, device=logits.device)
-    classes = F.normalize(head_weight.detach(), dim=1).to(logits.dtype)  # (k, h)
-    # Rounding can push a cosine above 1, and a negative V could meet the 1e-10; a class costs itself exactly nothing.
-    cost = (1 - classes[y] @ classes.T).clamp(min=0).scatter(1, y[:, None], 0.0)  # (n, k)
+        cost = torch.ones_like(logits)  # (n, k)
+    else:
+        classes = F.normalize(head_weight.detach(), dim=1).to(logits.dtype)  # (k, h)
+        cost = (1 - classes[y] @ classes.T).clamp(min=0)  # rounding can push a cosine above 1
+    cost = cost.scatter(1, y[:, None], 0.0)  # a class costs itself exactly nothing; a negative V could meet the 1e-10
     log_p = torch.log_softmax(logits, dim=1)  # (n, k)
     p = log_p.exp()  # (n, k)
     ce = -log_p.gather(1, y[:, None]).squeeze(1)  # (n,)
