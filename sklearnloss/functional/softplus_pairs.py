@@ -5,7 +5,6 @@ from typing import Any
 
 import torch
 from torch import Tensor
-from torch.nn import functional as F
 
 from sklearnloss.functional.numerics import softplus
 from sklearnloss.functional.rank_sums import wide
@@ -121,7 +120,7 @@ def _by_blocks(u: Tensor, v: Tensor, a: Tensor, b: Tensor) -> tuple[Tensor, Tens
         weight = a[..., rows]
         slope_u[..., rows] = -weight * (share @ b[..., None]).squeeze(-1)
         slope_v += share.mul_(weight[..., None]).sum(-2)  # a product of matrices would lose a digit of single precision
-        terms = F.softplus(gap, threshold=40.0)  # beyond, it is the gap itself to the last digit
+        terms = softplus(gap)
         value += (weight * (terms @ b[..., None]).squeeze(-1)).sum(-1)
     return value.to(u.dtype), slope_u, slope_v.mul_(b)
 

@@ -7,6 +7,7 @@ from torch.nn import functional as F
 
 from sklearnloss.component import loss
 from sklearnloss.constraints import Positive, Search
+from sklearnloss.functional.numerics import softplus
 from sklearnloss.typing import Labels, PerRow, Scores
 
 
@@ -47,6 +48,6 @@ def bce(scores: Scores, y: Labels, *, pos_weight: Annotated[Positive, Search(0.1
     """
     if isinstance(pos_weight, (int, float)) and pos_weight == 1:
         hard = (y > 0.5).to(y.dtype)  # the nearer label, whose value keeps its digits however small it is
-        value = F.softplus((1 - 2 * hard) * scores, threshold=40.0)  # beyond, it is the score to the last digit
+        value = softplus((1 - 2 * hard) * scores)  # (n,)
         return torch.addcmul(value, hard - y, scores)  # (n,); what a soft label adds
     return -pos_weight * y * F.logsigmoid(scores) - (1 - y) * F.logsigmoid(-scores)  # (n,)

@@ -8,6 +8,7 @@ from torch.nn import functional as F
 
 from sklearnloss.component import loss
 from sklearnloss.constraints import AtLeastOne, Search
+from sklearnloss.functional.numerics import softplus
 from sklearnloss.typing import LabelLogits, LabelMatrix, PerRow
 
 
@@ -61,4 +62,4 @@ def boostlu(
     tensor([[0.0067, 1.3133]])
     """
     z = label_logits + (boost - 1) * F.relu(label_logits)  # (n, n_labels)
-    return F.softplus((1 - 2 * y) * z, threshold=40.0)  # beyond, it is its argument to the last digit
+    return softplus((1 - 2 * y) * z)

@@ -3,11 +3,11 @@
 from typing import Annotated
 
 import torch
-from torch.nn import functional as F
 
 from sklearnloss.component import loss
 from sklearnloss.constraints import Positive, Search
 from sklearnloss.exceptions import TaskError
+from sklearnloss.functional.numerics import softplus
 from sklearnloss.typing import LabelLogits, LabelMatrix, PerRow
 
 
@@ -68,5 +68,5 @@ def decoupled_softmax(
     top = (z.detach() + torch.finfo(z.dtype).min / 2 * positive).amax(dim=1, keepdim=True)  # (n, 1), of the negatives
     # positives 60 below it add nothing, in any precision, and take less time than those far below or a mask
     rest = torch.logsumexp(torch.lerp(z, top - 60, positive), dim=1, keepdim=True)  # (n, 1)
-    terms = F.softplus(rest - z, threshold=40.0)  # (n, n_labels); log(exp(z) + exp(rest)) - z
+    terms = softplus(rest - z)  # (n, n_labels); log(exp(z) + exp(rest)) - z
     return (positive * terms).sum(1) / positive.sum(1).clamp(min=1)  # (n,)

@@ -3,10 +3,10 @@
 from typing import Annotated
 
 from torch import Tensor
-from torch.nn import functional as F
 
 from sklearnloss.component import loss
 from sklearnloss.constraints import NonNegative, Search
+from sklearnloss.functional.numerics import softplus
 from sklearnloss.typing import LabelLogits, LabelMatrix, PerRow
 
 
@@ -61,4 +61,4 @@ def ldam_multilabel(
     counts = class_counts[-label_logits.shape[1] :].to(label_logits.dtype)  # of two classes, the positive one
     lead = margin * counts.clamp(min=1) ** -0.25  # (n_labels,)
     wrong = (1 - 2 * y) * label_logits + y * lead  # (n, n_labels)
-    return F.softplus(wrong, threshold=40.0)  # beyond, it is its argument to the last digit
+    return softplus(wrong)

@@ -2,8 +2,6 @@
 
 from typing import Literal
 
-from torch.nn import functional as F
-
 from sklearnloss.component import loss
 from sklearnloss.functional.auc import surrogate_of
 from sklearnloss.typing import LabelLogits, LabelMatrix, PerRow
@@ -51,6 +49,4 @@ def macro_auc_univariate(
     >>> macro_auc_univariate(torch.tensor([[1.0], [0.0], [2.0]]), torch.tensor([[1.0], [0.0], [0.0]])).mean()
     tensor(1.0444)
     """
-    if surrogate == "logistic":
-        return F.softplus((1 - 2 * y) * label_logits, threshold=40.0)  # beyond, its argument to the last digit
     return surrogate_of((2 * y - 1) * label_logits, surrogate)
