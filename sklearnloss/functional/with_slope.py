@@ -1,41 +1,46 @@
-"""Formulas of single scores whose value and slope are written together, a block at a time."""
+"""Formulas of rows, or of single scores, whose value and slope are written together, a block at a time."""
 
-from collections.abc import Callable
-from typing import Any
+from collections.abc import Callable, Iterator
+from functools import reduce
+from typing import Any, Literal
 
 import torch
 from torch import Tensor
 
-__all__ = ["with_slope"]
+__all__ = ["blocks", "with_slope"]
 
 BLOCK = 2**16  # scores at a time; what is made of them on the way stays in the cache
+DEVICE_BLOCK = 2**24  # on an accelerator, which is slow at small blocks
 
 
 def with_slope(
     formula: Callable[..., Tensor],
     written: Callable[..., None],
     scores: Tensor,
-    y: Tensor,
+    *rows: Tensor,
+    of: Literal["row", "score"] = "score",
     **fixed: Any,
 ) -> Tensor:
-    """Return ``formula(scores, y, **fixed)``, whose gradient in the scores is made with the value.
+    """Return ``formula(scores, *rows, **fixed)``, whose gradient in the scores is made with the value.
 
     Parameters
     ----------
     formula : callable
-        From scores to values of the same shape, one by one, in plain torch.
+        From scores to values, one by one or row by row, in plain torch.
     written : callable
-        Writes values and slopes into the third and the fourth of its arguments, the others being those of the formula.
+        ``written(scores, *rows, values, slopes, **fixed)`` writes values and slopes of some rows into its arguments.
     scores : Tensor of shape (n,) or (n, k)
         What the gradient is taken of.
-    y : Tensor of the shape of the scores
-        Labels.
+    *rows : Tensors of n rows
+        What else each row has, its label first.
+    of : {"score", "row"}, default="score"
+        Whether each score has a value, or each row of them.
     **fixed
-        What all scores share.
+        What all rows share.
 
     Returns
     -------
-    Tensor of the shape of the scores
+    Tensor of the shape of the scores, or (n,)
         Values.
 
     Notes
@@ -56,15 +61,28 @@ def with_slope(
     >>> scores.grad
     tensor([ 2., -6.])
     """
-    others = [t for t in (y, *fixed.values()) if isinstance(t, Tensor)]
+    others = [t for t in (*rows, *fixed.values()) if isinstance(t, Tensor)]
     if (
         not (torch.is_grad_enabled() and scores.requires_grad)
         or any(t.requires_grad for t in others)
         or any(torch._C._functorch.is_functorch_wrapped_tensor(t) for t in (scores, *others))
     ):
-        return formula(scores, y, **fixed)
-    found: Tensor = _WithSlope.apply(formula, written, fixed, scores, y)  # type: ignore[no-untyped-call]
+        return formula(scores, *rows, **fixed)
+    found: Tensor = _WithSlope.apply(formula, written, of, fixed, scores, *rows)  # type: ignore[no-untyped-call]
     return found
+
+
+def blocks(scores: Tensor) -> Iterator[slice]:
+    """Return the rows of each block of scores (n,) or (n, k).
+
+    Examples
+    --------
+    >>> list(blocks(torch.zeros(100, 2000)))
+    [slice(0, 32, None), slice(32, 64, None), slice(64, 96, None), slice(96, 128, None)]
+    """
+    size = BLOCK if scores.device.type == "cpu" else DEVICE_BLOCK
+    height = max(1, size * len(scores) // max(1, scores.numel()))
+    return (slice(start, start + height) for start in range(0, len(scores), height))
 
 
 class _WithSlope(torch.autograd.Function):
@@ -75,25 +93,26 @@ class _WithSlope(torch.autograd.Function):
         ctx: Any,
         formula: Callable[..., Tensor],
         written: Callable[..., None],
+        of: str,
         fixed: dict[str, Any],
         scores: Tensor,
-        y: Tensor,
+        *rows: Tensor,
     ) -> Tensor:
-        wide = torch.promote_types(scores.dtype, y.dtype)
-        values, slopes = torch.empty_like(scores, dtype=wide), torch.empty_like(scores, dtype=wide)
-        height = max(1, BLOCK * len(scores) // max(1, scores.numel()))
-        for start in range(0, len(scores), height):
-            rows = slice(start, start + height)
-            written(scores[rows], y[rows], values[rows], slopes[rows], **fixed)
-        ctx.save_for_backward(slopes, scores, y)
+        wide = reduce(torch.promote_types, (t.dtype for t in (scores, *rows)))
+        slopes = torch.empty_like(scores, dtype=wide)
+        values = torch.empty_like(slopes) if of == "score" else slopes.new_empty(len(scores))
+        for block in blocks(scores):
+            written(*(t[block] for t in (scores, *rows, values, slopes)), **fixed)
+        ctx.save_for_backward(slopes, scores, *rows)
         ctx.formula, ctx.fixed = formula, fixed
         return values
 
     @staticmethod
     def backward(ctx: Any, outer: Tensor) -> Any:
-        slopes, scores, y = ctx.saved_tensors
+        slopes, scores, *rows = ctx.saved_tensors
         if torch.is_grad_enabled():  # a second derivative is wanted
-            (found,) = torch.autograd.grad(ctx.formula(scores, y, **ctx.fixed), scores, outer, create_graph=True)
+            (found,) = torch.autograd.grad(ctx.formula(scores, *rows, **ctx.fixed), scores, outer, create_graph=True)
         else:
-            found = (slopes * outer).to(scores.dtype)
-        return None, None, None, found, None
+            per_row = outer.ndim < slopes.ndim
+            found = (slopes * (outer[:, None] if per_row else outer)).to(scores.dtype)
+        return None, None, None, None, found, *(None for _ in rows)

@@ -6,18 +6,34 @@ from torch.testing import assert_close
 
 from sklearnloss.functional import with_slope as module
 from sklearnloss.functional.with_slope import with_slope
-from sklearnloss.losses.binary import dsc
-from sklearnloss.losses.multilabel import asl
+from sklearnloss.losses.binary import bce, dsc, reject_fixed
+from sklearnloss.losses.multiclass import aldr, asl_single, elr, kd, multiclass_dsc, spherical_softmax, taylor_softmax
+from sklearnloss.losses.multilabel import asl, boostlu, decoupled_softmax
 
 ASL = {"gamma_neg": 4.0, "gamma_pos": 1.0, "shift": 0.05, "detach_focal": False}
 DSC = {"gamma": 0.3, "smooth": 1.0, "squared": True, "detach_weight": True}
-CASES = [
+SINGLE = {"gamma_neg": 4.0, "gamma_pos": 0.0, "smoothing": 0.1}
+OF_SCORES = [
     *[(asl, ASL | change) for change in ({}, {"detach_focal": True}, {"shift": 0.0}, {"gamma_neg": 0.0})],
     (asl, {"gamma_neg": 0.5, "gamma_pos": 0.3, "shift": 0.0, "detach_focal": False}),
     (asl, {"gamma_neg": 0.0, "gamma_pos": 0.0, "shift": 0.0, "detach_focal": True}),
     *[(dsc, DSC | change) for change in ({}, {"squared": False}, {"detach_weight": False}, {"gamma": 0.0})],
     (dsc, {"gamma": 2.0, "smooth": 0.1, "squared": False, "detach_weight": False}),
+    *[(bce, {"pos_weight": weight}) for weight in (1.0, 3.0)],
+    *[(reject_fixed, {"cost": 0.05, "alpha": 2.0}), (reject_fixed, {"cost": 0.4, "alpha": 0.7})],
+    *[(boostlu, {"boost": boost}) for boost in (1.0, 5.0)],
 ]
+OF_ROWS = [
+    *[(aldr, {"margin": 1.0, "normalize": normalize}) for normalize in (True, False)],
+    *[(asl_single, SINGLE | change) for change in ({}, {"gamma_pos": 2.0}, {"gamma_neg": 0.0}, {"smoothing": 0.0})],
+    *[(decoupled_softmax, {"tau": tau}) for tau in (1.0, 0.3)],
+    (elr, {"weight": 3.0, "average": torch.softmax(torch.arange(60.0, dtype=torch.float64).sin().view(12, 5), 1)}),
+    *[(kd, {"tau": tau, "alpha": alpha}) for tau, alpha in ((2.0, 0.5), (1.0, 1.0), (4.0, 0.0))],
+    *[(multiclass_dsc, DSC | change) for change in ({}, {"squared": False}, {"detach_weight": False}, {"gamma": 0.0})],
+    *[(spherical_softmax, {"eps": eps}) for eps in (1e-3, 1.0)],
+    *[(taylor_softmax, {"order": order}) for order in (2, 4, 6)],
+]
+CASES = OF_SCORES + OF_ROWS
 
 
 def batch(dtype=torch.float64):
@@ -31,6 +47,30 @@ def batch(dtype=torch.float64):
     y = torch.randint(2, (12, 5), generator=generator).double()
     y[0], y[1] = 0, 1
     return scores.to(dtype).requires_grad_(), y.to(dtype)
+
+
+def given(loss, fixed, dtype=torch.float64):
+    """Return what `with_slope` takes for a loss: scores, what else each row has, and how it is called."""
+    scores, y = batch(dtype)
+    fixed = {name: v.to(dtype) if isinstance(v, torch.Tensor) else v for name, v in fixed.items()}
+    if loss not in {case[0] for case in OF_ROWS}:
+        return scores, [y], {"of": "score"} | fixed
+    if loss is not decoupled_softmax:
+        y = torch.tensor([1, 2, 3, 4, 0, 1, 2, 3, 4, 0, 1, 2])
+    beside = {
+        aldr: [torch.linspace(0.5, 2, 12, dtype=dtype)],
+        elr: [torch.arange(12).flip(0)],
+        kd: [scores.detach().roll(1, 0).clamp(-9, 9)],
+    }
+    return scores, [y, *beside.get(loss, [])], {"of": "row"} | fixed
+
+
+def of(loss, scores, rows, how):
+    return with_slope(loss._formula, loss._written, scores, *rows, **how)
+
+
+def plainly(loss, scores, rows, how):
+    return loss._formula(scores, *rows, **{name: v for name, v in how.items() if name != "of"})
 
 
 def value_and_slope(values, scores):
@@ -47,43 +87,57 @@ def small_blocks(monkeypatch):
 @pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
 @pytest.mark.parametrize(("loss", "fixed"), CASES)
 def test_what_is_written_is_the_formula_and_its_gradient(loss, fixed, dtype):
-    scores, y = batch(dtype)
-    ours = value_and_slope(with_slope(loss._formula, loss._written, scores, y, **fixed), scores)
-    wanted = value_and_slope(loss._formula(scores, y, **fixed), scores)
+    scores, rows, how = given(loss, fixed, dtype)
+    ours = value_and_slope(of(loss, scores, rows, how), scores)
+    wanted = value_and_slope(plainly(loss, scores, rows, how), scores)
     exact = dtype == torch.float64
     assert_close(ours, wanted, rtol=1e-10 if exact else 2e-4, atol=1e-14 if exact else 1e-6)
 
 
+@pytest.mark.usefixtures("small_blocks")
+@pytest.mark.parametrize(("loss", "fixed"), CASES)
+def test_each_row_gets_its_own_share_of_the_gradient(loss, fixed):
+    scores, rows, how = given(loss, fixed)
+    weight = torch.linspace(-1, 2, 12, dtype=torch.float64)
+    ours, wanted = (
+        torch.autograd.grad((weight.view(-1, *[1] * (v.ndim - 1)) * v).sum(), scores)[0]
+        for v in (of(loss, scores, rows, how), plainly(loss, scores, rows, how))
+    )
+    assert_close(ours, wanted, rtol=1e-10, atol=1e-14)
+
+
 @pytest.mark.parametrize(("loss", "fixed"), CASES)
 def test_hyperparameters_may_be_tensors(loss, fixed):
-    scores, y = batch()
-    tensors = {k: torch.tensor(v, dtype=torch.float64) if isinstance(v, float) else v for k, v in fixed.items()}
-    ours, wanted = (
-        value_and_slope(with_slope(loss._formula, loss._written, scores, y, **given), scores)
-        for given in (tensors, fixed)
-    )
-    assert_close(ours, wanted)
+    scores, rows, how = given(loss, fixed)
+    tensors = {k: torch.tensor(v, dtype=torch.float64) if isinstance(v, float) else v for k, v in how.items()}
+    assert_close(*(value_and_slope(of(loss, scores, rows, way), scores) for way in (tensors, how)))
 
 
-@pytest.mark.parametrize(("loss", "fixed"), [(asl, ASL), (dsc, DSC | {"detach_weight": False})])
+@pytest.mark.parametrize(("loss", "fixed"), CASES)
+def test_the_value_without_a_gradient_is_the_same(loss, fixed):
+    scores, rows, how = given(loss, fixed)
+    assert_close(of(loss, scores.detach(), rows, how), of(loss, scores, rows, how).detach(), rtol=1e-10, atol=1e-14)
+
+
+@pytest.mark.parametrize(
+    ("loss", "fixed"), [(asl, ASL), (dsc, DSC | {"detach_weight": False}), (kd, {"tau": 2.0, "alpha": 0.5})]
+)
 def test_has_second_derivatives(loss, fixed):
-    scores, y = batch()
-    first = with_slope(loss._formula, loss._written, scores, y, **fixed)
-    plain = loss._formula(scores, y, **fixed)
+    scores, rows, how = given(loss, fixed)
     ours, wanted = (
-        torch.autograd.grad(torch.autograd.grad(v[2:].sum(), scores, create_graph=True)[0].sum(), scores)[0]
-        for v in (first, plain)
+        torch.autograd.grad(torch.autograd.grad(v[2:].sum(), scores, create_graph=True)[0].square().sum(), scores)[0]
+        for v in (of(loss, scores, rows, how), plainly(loss, scores, rows, how))
     )
     assert ours.abs().max() > 0
     assert_close(ours, wanted)
 
 
-@pytest.mark.parametrize(("loss", "fixed"), [(asl, ASL), (dsc, DSC)])
+@pytest.mark.parametrize(("loss", "fixed"), [(asl, ASL), (dsc, DSC), (taylor_softmax, {"order": 2})])
 def test_vmap_equals_a_loop(loss, fixed):
-    scores, y = batch()
+    scores, (y,), how = given(loss, fixed)
 
     def value(scores, y):
-        return with_slope(loss._formula, loss._written, scores, y, **fixed).sum()
+        return of(loss, scores[None], [y[None]], how).sum()
 
     wanted = torch.stack([torch.autograd.grad(value(s, t), s)[0] for s, t in zip(scores, y, strict=True)])
     assert_close(torch.func.vmap(torch.func.grad(value))(scores.detach(), y), wanted)

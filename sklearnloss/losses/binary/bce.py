@@ -1,13 +1,14 @@
 """Binary cross entropy."""
 
-from typing import Annotated
+from typing import Annotated, Any
 
 import torch
-from torch.nn import functional as F
+from torch import Tensor
 
 from sklearnloss.component import loss
 from sklearnloss.constraints import Positive, Search
 from sklearnloss.functional.numerics import softplus
+from sklearnloss.functional.with_slope import with_slope
 from sklearnloss.typing import Labels, PerRow, Scores
 
 
@@ -46,8 +47,21 @@ def bce(scores: Scores, y: Labels, *, pos_weight: Annotated[Positive, Search(0.1
     >>> bce(torch.tensor([2.0, -1.0]), torch.tensor([1.0, 1.0]))
     tensor([0.1269, 1.3133])
     """
-    if isinstance(pos_weight, (int, float)) and pos_weight == 1:
-        hard = (y > 0.5).to(y.dtype)  # the nearer label, whose value keeps its digits however small it is
-        value = softplus((1 - 2 * hard) * scores)  # (n,)
-        return torch.addcmul(value, hard - y, scores)  # (n,); what a soft label adds
-    return -pos_weight * y * F.logsigmoid(scores) - (1 - y) * F.logsigmoid(-scores)  # (n,)
+    return with_slope(_formula, _written, scores, y, pos_weight=pos_weight)
+
+
+def _formula(scores: Tensor, y: Tensor, *, pos_weight: Any) -> Tensor:
+    """Return the loss of each row in plain torch."""
+    return pos_weight * y * softplus(-scores) + (1 - y) * softplus(scores)
+
+
+def _written(scores: Tensor, y: Tensor, values: Tensor, slopes: Tensor, *, pos_weight: Any) -> None:
+    """Write the loss of each row and its slope.
+
+    Of both softplus, which differ by the score, one is taken: that of minus the size of the score.
+    """
+    positive, negative = y * pos_weight, 1 - y
+    torch.abs(scores, out=values).neg_().exp_().log1p_().mul_(positive + negative)
+    values.addcmul_(negative, scores.clamp(min=0)).addcmul_(positive, scores.clamp(max=0), value=-1)
+    torch.sigmoid(scores, out=slopes).mul_(negative)
+    slopes.addcmul_(positive, torch.neg(scores).sigmoid_(), value=-1)  # no difference: easy rows keep their digits

@@ -91,8 +91,12 @@ def _written(
     """Write the loss of each row and its slope."""
     p, rest = torch.sigmoid(scores), torch.sigmoid(-scores)
     m = self_adjusted(p, rest, gamma, detach=True)
-    size = (m.square() + y if squared else m + y).add_(smooth)
-    dice = torch.mul(m, y, out=values).mul_(2).add_(smooth).div_(size)
-    torch.mul(m if squared else torch.full_like(m, 0.5), dice, out=slopes)
-    slopes.sub_(y).mul_(2).div_(size).mul_(m).mul_(rest if detach_weight else rest - gamma * p)
-    values.neg_().add_(1)
+    size = (m.square() if squared else m.clone()).add_(y)
+    torch.mul(m, y, out=values).mul_(-2).add_(size)
+    values.div_(size.add_(smooth))  # one minus the Dice coefficient
+    if squared:
+        torch.addcmul(m, m, values, value=-1, out=slopes)
+    else:
+        torch.mul(values, -0.5, out=slopes).add_(0.5)
+    slopes.sub_(y).mul_(m.div_(size)).mul_(2)
+    slopes.mul_(rest if detach_weight else rest.sub_(p.mul_(gamma)))

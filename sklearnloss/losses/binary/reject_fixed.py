@@ -1,12 +1,14 @@
 """Rejector for a fixed predictor."""
 
-from typing import Annotated
+from typing import Annotated, Any
 
 import torch
+from torch import Tensor
 
 from sklearnloss.component import loss
 from sklearnloss.constraints import Interval, Positive, Search
 from sklearnloss.functional.numerics import steady_exp
+from sklearnloss.functional.with_slope import with_slope
 from sklearnloss.typing import Labels, PerRow, Scores
 
 CAP = 20.0  # exponent from which the exponentials go on along their tangents
@@ -69,7 +71,34 @@ def reject_fixed(
     >>> reject_fixed(torch.zeros(2), torch.tensor([1.0, 0.0]))  # exp(-1) + 0.05 and exp(1) + 0.05
     tensor([0.4179, 2.7683])
     """
+    return with_slope(_formula, _written, scores, y, cost=cost, alpha=alpha)
+
+
+def _formula(scores: Tensor, y: Tensor, *, cost: Any, alpha: Any) -> Tensor:
+    """Return the loss of each row in plain torch."""
+    half, rate = _rates(scores, cost, alpha)
+    return steady_exp(half * (scores - (2 * y - 1)), CAP) + cost * steady_exp(-rate * scores, CAP)
+
+
+def _written(scores: Tensor, y: Tensor, values: Tensor, slopes: Tensor, *, cost: Any, alpha: Any) -> None:
+    """Write the loss of each row and its slope."""
+    half, rate = _rates(scores, cost, alpha)
+    torch.add(scores, y, alpha=-2, out=values).add_(1).mul_(half)
+    accepts = _steady_exp_(values)
+    rest = scores * -rate
+    torch.mul(_steady_exp_(rest), -cost * rate, out=slopes).add_(accepts.mul_(half))
+    values.add_(rest.mul_(cost))
+
+
+def _steady_exp_(x: Tensor) -> Tensor:
+    """Put `steady_exp` in the place of x, and return its slope."""
+    below = x.clamp(max=CAP)
+    slope = below.exp()
+    x.sub_(below).add_(1).mul_(slope)  # where x is below the cap, the first makes a zero
+    return slope
+
+
+def _rates(scores: Tensor, cost: Any, alpha: Any) -> tuple[Tensor, Tensor]:
+    """Return how fast the two exponentials grow and fall."""
     half = torch.as_tensor(alpha, dtype=scores.dtype, device=scores.device) / 2
-    rate = half / cost * (cost * half.exp() + (1 - cost) * (-half).exp())
-    accepts = steady_exp(half * (scores - (2 * y - 1)), CAP)  # (n,)
-    return accepts + cost * steady_exp(-rate * scores, CAP)
+    return half, half / cost * (cost * half.exp() + (1 - cost) * (-half).exp())

@@ -1,14 +1,17 @@
 """Adaptive label-distributionally robust loss."""
 
 import math
-from typing import Annotated
+from typing import Annotated, Any
 
 import torch
 from torch import Tensor, nn
 
 from sklearnloss.component import loss
 from sklearnloss.constraints import Interval, NonNegative, Positive, Search
+from sklearnloss.functional.with_slope import blocks, with_slope
 from sklearnloss.typing import FitScalar, Index, Labels, Logits, PerRow
+
+FLOOR = 1e-6  # of the mean size, for a head that starts at zero
 
 
 # 1. The shares q are used as they are; the authors' code adds 1e-5 to each before it takes their divergence.
@@ -86,30 +89,55 @@ class AdaptiveLDR(nn.Module):
         index : LongTensor of shape (n,)
             Numbers of the rows in the training set.
         """
-        scores = self._scaled(logits)  # (n, k)
-        lam = self._visit(scores.detach(), index)  # (n,)
-        true = scores.gather(1, y[:, None])  # (n, 1)
-        gap = (scores - true + self.margin).scatter(1, y[:, None], 0.0)  # (n, k); over itself the lead is nothing
-        soft = lam * (torch.logsumexp(gap / lam[:, None], dim=1) - self.log_k)  # (n,)
-        return soft - self.alpha * self.log_k / (2 * self.lam) * (lam - self.lam) ** 2  # (n,)
+        lam = self._visit(logits.detach(), index)  # (n,)
+        soft = with_slope(
+            _formula, _written, logits, y, lam, of="row", margin=self.margin, normalize=self.normalize
+        )  # (n,)
+        cost = self.alpha * self.log_k / (2 * self.lam) * (lam - self.lam) ** 2  # (n,)
+        return soft - lam * self.log_k - cost
 
     def proba(self, logits: Logits) -> Tensor:
         """Return class probabilities (n, k)."""
-        return torch.softmax(self._scaled(logits) / self.lam, dim=1)
+        return torch.softmax(logits / (_size(logits, self.normalize) * self.lam), dim=1)
 
-    def _scaled(self, logits: Tensor) -> Tensor:
-        if not self.normalize:
-            return logits
-        size = logits.abs().mean(dim=1, keepdim=True)  # (n, 1)
-        return logits / size.clamp(min=1e-6)  # a head that starts at zero
-
-    def _visit(self, scores: Tensor, index: Tensor) -> Tensor:
+    def _visit(self, logits: Tensor, index: Tensor) -> Tensor:
         """Return the temperatures of these rows (n,), moved if the loss is in training."""
-        before = self.temperature[index].to(scores.dtype)  # (n,)
+        lam = self.temperature[index].to(logits.dtype)  # (n,)
         if not self.training:
-            return before
-        log_q = torch.log_softmax(scores / before[:, None], dim=1)  # (n, k)
-        sure = 1 + (log_q.exp() * log_q).sum(dim=1) / self.log_k  # (n,); 0 for equal shares, 1 for certainty
-        lam = self.lam * (1 - sure.clamp(0, 1) / self.alpha)
+            return lam
+        for rows in blocks(logits):
+            log_q = torch.log_softmax(logits[rows] / (_size(logits[rows], self.normalize) * lam[rows, None]), dim=1)
+            sure = 1 + (log_q.exp() * log_q).sum(dim=1) / self.log_k  # (b,); 0 for equal shares, 1 for certainty
+            lam[rows] = self.lam * (1 - sure.clamp(0, 1) / self.alpha)
         self.temperature[index] = lam.to(self.temperature.dtype)
         return lam
+
+
+def _formula(logits: Tensor, y: Tensor, lam: Tensor, *, margin: Any, normalize: bool) -> Tensor:
+    """Return the soft lead of the other classes in each row, in plain torch."""
+    scores = logits / _size(logits, normalize)  # (n, k)
+    gap = scores - scores.gather(1, y[:, None]) + margin
+    gap = gap.scatter(1, y[:, None], 0.0)  # over itself the lead is nothing
+    return lam * torch.logsumexp(gap / lam[:, None], dim=1)
+
+
+def _written(
+    logits: Tensor, y: Tensor, lam: Tensor, values: Tensor, slopes: Tensor, *, margin: Any, normalize: bool
+) -> None:
+    """Write the soft lead of each row and its slope."""
+    size, true = _size(logits, normalize), y[:, None]  # (n, 1)
+    scale = 1 / (size * lam[:, None])
+    gap = torch.mul(logits, scale).sub_(logits.gather(1, true).mul_(scale).sub_(margin / lam[:, None]))
+    torch.log_softmax(gap.scatter_(1, true, 0.0), dim=1, out=slopes)  # of the true class: less the logsumexp
+    torch.mul(slopes.gather(1, true).squeeze(1), -lam, out=values)
+    slopes.exp_().scatter_add_(1, true, -torch.ones_like(size)).mul_(1 / size)
+    if normalize:  # the size follows the scores, but for its floor
+        pull = (logits * slopes).sum(dim=1, keepdim=True).mul_((size > FLOOR) / (size * logits.shape[1]))  # (n, 1)
+        slopes.addcmul_(logits.sign(), pull, value=-1)
+
+
+def _size(logits: Tensor, normalize: bool) -> Tensor:
+    """Return the mean size of each row's scores (n, 1), or one."""
+    if not normalize:
+        return logits.new_ones(len(logits), 1)
+    return logits.abs().mean(dim=1, keepdim=True).clamp(min=FLOOR)

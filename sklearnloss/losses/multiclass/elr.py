@@ -1,6 +1,6 @@
 """Early-learning regularisation."""
 
-from typing import Annotated
+from typing import Annotated, Any
 
 import torch
 from torch import Tensor, nn
@@ -8,6 +8,7 @@ from torch.nn import functional as F
 
 from sklearnloss.component import loss
 from sklearnloss.constraints import Fraction, NonNegative, Search
+from sklearnloss.functional.with_slope import blocks, with_slope
 from sklearnloss.typing import FitScalar, Index, Labels, Logits, PerRow
 
 FLOOR = 1e-4  # of the probabilities that enter an average, and one minus their ceiling
@@ -85,14 +86,33 @@ class EarlyLearning(nn.Module):
         index : LongTensor of shape (n,)
             Numbers of the rows in the training set.
         """
-        p = torch.softmax(logits, dim=1)  # (n, k)
         if self.training:
-            self._visit(p.detach(), index)
-        agreement = (p * self.average[index].to(p.dtype)).sum(dim=1)  # (n,), at most 1 - FLOOR
-        return F.cross_entropy(logits, y, reduction="none") + self.weight * torch.log1p(-agreement)  # (n,)
+            for rows in blocks(logits):
+                self._visit(logits[rows].detach(), index[rows])
+        return with_slope(_formula, _written, logits, y, index, of="row", average=self.average, weight=self.weight)
 
-    def _visit(self, p: Tensor, index: Tensor) -> None:
+    def _visit(self, logits: Tensor, index: Tensor) -> None:
         """Move the averages of these rows."""
-        clipped = p.clamp(FLOOR, 1 - FLOOR).to(self.average.dtype)
-        clipped = clipped / clipped.sum(dim=1, keepdim=True)
-        self.average[index] = self.momentum * self.average[index] + (1 - self.momentum) * clipped
+        shares = torch.softmax(logits, dim=1).clamp_(FLOOR, 1 - FLOOR)
+        shares.mul_((1 - self.momentum) / shares.sum(dim=1, keepdim=True))
+        self.average[index] = self.average[index].mul_(self.momentum).add_(shares)
+
+
+def _formula(logits: Tensor, y: Tensor, index: Tensor, *, average: Tensor, weight: Any) -> Tensor:
+    """Return the loss of each row in plain torch."""
+    agreement = (torch.softmax(logits, dim=1) * average[index]).sum(dim=1)  # (n,), at most 1 - FLOOR
+    return F.cross_entropy(logits, y, reduction="none") + weight * torch.log1p(-agreement)  # (n,)
+
+
+def _written(
+    logits: Tensor, y: Tensor, index: Tensor, values: Tensor, slopes: Tensor, *, average: Tensor, weight: Any
+) -> None:
+    """Write the loss of each row and its slope."""
+    log_p = torch.log_softmax(logits, dim=1)  # (n, k)
+    p = log_p.exp()
+    terms = p * average[index]
+    agreement = terms.sum(dim=1)  # (n,)
+    torch.sub(weight * torch.log1p(-agreement), log_p.gather(1, y[:, None]).squeeze(1), out=values)
+    pull = (weight / (1 - agreement))[:, None]  # (n, 1)
+    torch.mul(p, 1 + pull * agreement[:, None], out=slopes).sub_(terms.mul_(pull))
+    slopes.scatter_add_(1, y[:, None], -torch.ones_like(pull))

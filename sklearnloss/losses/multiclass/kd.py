@@ -1,12 +1,14 @@
 """Knowledge distillation."""
 
-from typing import Annotated
+from typing import Annotated, Any
 
 import torch
+from torch import Tensor
 from torch.nn import functional as F
 
 from sklearnloss.component import loss
 from sklearnloss.constraints import Positive, Probability, Search
+from sklearnloss.functional.with_slope import with_slope
 from sklearnloss.typing import Labels, Logits, PerRow, Teacher
 
 
@@ -58,6 +60,26 @@ def kd(
     >>> kd(torch.tensor([[2.0, 0.0, -1.0]]), torch.tensor([0]), teacher=torch.tensor([[1.0, 0.0, 0.0]]))
     tensor([0.2471])
     """
-    soft = torch.log_softmax(teacher.detach().to(logits.dtype) / tau, dim=1)  # (n, k)
+    teacher = teacher.detach().to(logits.dtype)
+    return with_slope(_formula, _written, logits, y, teacher, of="row", tau=tau, alpha=alpha)
+
+
+def _formula(logits: Tensor, y: Tensor, teacher: Tensor, *, tau: Any, alpha: Any) -> Tensor:
+    """Return the loss of each row in plain torch."""
+    soft = torch.log_softmax(teacher / tau, dim=1)  # (n, k)
     divergence = (soft.exp() * (soft - torch.log_softmax(logits / tau, dim=1))).sum(dim=1)  # (n,)
     return (1 - alpha) * F.cross_entropy(logits, y, reduction="none") + alpha * tau**2 * divergence  # (n,)
+
+
+def _written(
+    logits: Tensor, y: Tensor, teacher: Tensor, values: Tensor, slopes: Tensor, *, tau: Any, alpha: Any
+) -> None:
+    """Write the loss of each row and its slope."""
+    soft, ours = (torch.log_softmax(z / tau, dim=1) for z in (teacher, logits))  # (n, k)
+    shares = soft.exp()
+    torch.sum(soft.sub_(ours).mul_(shares), dim=1, out=values).mul_(alpha * tau**2)
+    pull = ours.exp_().sub_(shares).mul_(alpha * tau)
+    torch.log_softmax(logits, dim=1, out=slopes)
+    values.sub_((1 - alpha) * slopes.gather(1, y[:, None]).squeeze(1))
+    slopes.exp_().mul_(1 - alpha).add_(pull)
+    slopes.scatter_add_(1, y[:, None], (alpha - 1) * torch.ones_like(values)[:, None])

@@ -1,12 +1,14 @@
 """Self-adjusting Dice loss for several classes."""
 
-from typing import Annotated
+from typing import Annotated, Any
 
 import torch
+from torch import Tensor
 
 from sklearnloss.component import loss
 from sklearnloss.constraints import NonNegative, Positive, Search
 from sklearnloss.functional.overlap import dice_of_row, self_adjusted
+from sklearnloss.functional.with_slope import with_slope
 from sklearnloss.typing import Labels, Logits, PerRow
 
 
@@ -65,6 +67,21 @@ def multiclass_dsc(
     >>> multiclass_dsc(logits, torch.tensor([0]), gamma=1.0, squared=False)  # 0.09 for both
     tensor([0.2590])
     """
+    return with_slope(
+        _formula,
+        _written,
+        logits,
+        y,
+        of="row",
+        gamma=gamma,
+        smooth=smooth,
+        squared=squared,
+        detach_weight=detach_weight,
+    )
+
+
+def _formula(logits: Tensor, y: Tensor, *, gamma: Any, smooth: Any, squared: bool, detach_weight: bool) -> Tensor:
+    """Return the loss of each row in plain torch."""
     p = torch.softmax(logits, dim=1)  # (n, k)
     m = self_adjusted(p, 1 - p, gamma, detach=detach_weight)  # (n, k)
     own = m.gather(1, y[:, None]).squeeze(1)  # (n,)
@@ -72,3 +89,36 @@ def multiclass_dsc(
     others = others.square() if squared else others
     wrong = (others / (others + smooth)).sum(dim=1)  # (n,); one minus the coefficient, where there is no label
     return (1 - dice_of_row(own, torch.ones_like(own), smooth, squared=squared) + wrong) / logits.shape[1]  # (n,)
+
+
+def _written(
+    logits: Tensor,
+    y: Tensor,
+    values: Tensor,
+    slopes: Tensor,
+    *,
+    gamma: Any,
+    smooth: Any,
+    squared: bool,
+    detach_weight: bool,
+) -> None:
+    """Write the loss of each row and its slope.
+
+    The slope of a class's term by its m, times m, is the term times ``factor * smooth / (m ** factor + smooth)``.
+    """
+    factor, true = 2 if squared else 1, y[:, None]
+    p = torch.softmax(logits, dim=1)  # (n, k)
+    rest = 1 - p
+    m = self_adjusted(p, rest, gamma, detach=True)  # (n, k)
+    own = m.gather(1, true)  # (n, 1)
+    size = own**factor + 1 + smooth
+    dice = (2 * own + smooth) / size
+    part = m.square_() if squared else m
+    inverse = (part + smooth).reciprocal_()
+    terms = part.mul_(inverse).scatter_(1, true, 0.0)
+    torch.add(1 - dice, terms.sum(dim=1, keepdim=True), out=values[:, None]).div_(logits.shape[1])
+    torch.mul(terms, inverse.mul_(factor * smooth), out=slopes)
+    slopes.scatter_(1, true, (factor * own**factor * dice - 2 * own) / size)
+    if not detach_weight:
+        slopes.mul_(1 - rest.sign() * (gamma * p).div_(rest.clamp(min=torch.finfo(rest.dtype).tiny)))
+    slopes.sub_(p.mul_(slopes.sum(dim=1, keepdim=True))).div_(logits.shape[1])

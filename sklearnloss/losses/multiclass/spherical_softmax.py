@@ -1,12 +1,13 @@
 """Cross entropy of the spherical softmax."""
 
-from typing import Annotated
+from typing import Annotated, Any
 
 import torch
 from torch import Tensor
 
 from sklearnloss.component import loss
 from sklearnloss.constraints import Positive, Search
+from sklearnloss.functional.with_slope import with_slope
 from sklearnloss.typing import Labels, Logits, PerRow
 
 
@@ -68,5 +69,19 @@ def spherical_softmax(
     >>> spherical_softmax(torch.tensor([[2.0, 0.0, -1.0]]), torch.tensor([0]))  # the sign of -1 is not seen
     tensor([0.2235])
     """
-    log_square = (logits.square() + eps).log()  # (n, k)
-    return torch.logsumexp(log_square, dim=1) - log_square.gather(1, y[:, None]).squeeze(1)  # (n,)
+    return with_slope(_formula, _written, logits, y, of="row", eps=eps)
+
+
+def _formula(logits: Tensor, y: Tensor, *, eps: Any) -> Tensor:
+    """Return the loss of each row in plain torch."""
+    shares = logits.square() + eps  # (n, k)
+    return shares.sum(dim=1).log() - shares.gather(1, y[:, None]).squeeze(1).log()  # (n,)
+
+
+def _written(logits: Tensor, y: Tensor, values: Tensor, slopes: Tensor, *, eps: Any) -> None:
+    """Write the loss of each row and its slope."""
+    torch.square(logits, out=slopes).add_(eps)
+    total, true = slopes.sum(dim=1, keepdim=True), slopes.gather(1, y[:, None])  # (n, 1)
+    torch.sub(total.log(), true.log(), out=values[:, None])
+    torch.mul(logits, 2 / total, out=slopes)
+    slopes.scatter_add_(1, y[:, None], -2 * logits.gather(1, y[:, None]) / true)

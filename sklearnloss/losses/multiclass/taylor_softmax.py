@@ -1,5 +1,6 @@
 """Cross entropy of the Taylor softmax."""
 
+import math
 from typing import Literal
 
 import torch
@@ -7,12 +8,13 @@ from torch import Tensor
 
 from sklearnloss.component import loss
 from sklearnloss.exceptions import TaskError
+from sklearnloss.functional.with_slope import with_slope
 from sklearnloss.typing import Labels, Logits, PerRow
 
 
 def taylor_shares(logits: Tensor, *, order: int = 2) -> Tensor:
     """Return class probabilities (n, k), proportional to the Taylor polynomial of the exponential."""
-    return torch.softmax(_log_polynomial(logits, order), dim=1)
+    return torch.softmax(_polynomial(logits, order).log(), dim=1)
 
 
 def taylor_of_moments(true: Tensor, mean: Tensor, square: Tensor, k: int, *, order: int = 2) -> Tensor:
@@ -22,7 +24,7 @@ def taylor_of_moments(true: Tensor, mean: Tensor, square: Tensor, k: int, *, ord
             f"loss 'taylor_softmax' of order={order} looks at powers above the square, which head='implicit' does not "
             "show; use order=2, or head='auto'"
         )
-    return (k * (1 + mean + square / 2)).log() - _log_polynomial(true, order)
+    return (k * (1 + mean + square / 2)).log() - _polynomial(true, order).log()
 
 
 @loss(
@@ -70,13 +72,28 @@ def taylor_softmax(logits: Logits, y: Labels, *, order: Literal[2, 4, 6] = 2) ->
     >>> taylor_softmax(torch.tensor([[2.0, 0.0, -1.0]]), torch.tensor([0]))  # -log(5 / 6.5)
     tensor([0.2624])
     """
-    log_t = _log_polynomial(logits, order)  # (n, k)
+    return with_slope(_formula, _written, logits, y, of="row", order=order)
+
+
+def _formula(logits: Tensor, y: Tensor, *, order: int) -> Tensor:
+    """Return the loss of each row in plain torch."""
+    log_t = _polynomial(logits, order).log()  # (n, k)
     return torch.logsumexp(log_t, dim=1) - log_t.gather(1, y[:, None]).squeeze(1)  # (n,)
 
 
-def _log_polynomial(z: Tensor, order: int) -> Tensor:
-    """Return the logarithm of the polynomial, by Horner's rule."""
-    t = torch.ones_like(z)
-    for i in range(order, 0, -1):
+def _written(logits: Tensor, y: Tensor, values: Tensor, slopes: Tensor, *, order: int) -> None:
+    """Write the loss of each row and its slope; that of a polynomial is the polynomial of the degree below."""
+    slope = _polynomial(logits, order - 1)  # (n, k)
+    t = logits.square().pow_(order // 2).div_(math.factorial(order)).add_(slope)
+    total, true = t.sum(dim=1, keepdim=True), t.gather(1, y[:, None])  # (n, 1)
+    torch.sub(total.log(), true.log(), out=values[:, None])
+    torch.div(slope, total, out=slopes)
+    slopes.scatter_add_(1, y[:, None], -slope.gather(1, y[:, None]) / true)
+
+
+def _polynomial(z: Tensor, order: int) -> Tensor:
+    """Return the polynomial of the exponential, by Horner's rule."""
+    t = 1 + z / order
+    for i in range(order - 1, 0, -1):
         t = 1 + z / i * t
-    return t.log()
+    return t

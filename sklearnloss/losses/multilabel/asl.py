@@ -108,26 +108,23 @@ def _written(
     """Write the loss of each label and its slope.
 
     With t the score of the wrong side, u its probability, and m zero for positives, the loss is
-    ``f ** gamma * -log(1 - f)`` where ``f = max(u - m, 0)``. Whatever can be done in place is.
+    ``f ** gamma * -log(1 - f)`` where ``f = max(u - m, 0)``, and the logarithm ``log1p(f / (1 - f))``.
     """
+    t = torch.addcmul(label_logits, label_logits, y, value=-2)
     sign, slack = (-2 * y).add_(1), (-shift * y).add_(shift)
-    t = sign * label_logits
-    wrong, right = torch.sigmoid(t), torch.sigmoid(-t).clamp_(min=math.exp(-FAR))
-    f = (wrong - slack).clamp_(min=0.0)
-    sign.mul_(f.sign())  # no slope below the shift
+    wrong, right = torch.sigmoid(t), torch.neg(t).sigmoid_().clamp_(min=math.exp(-FAR))
+    f = torch.sub(wrong, slack).clamp_(min=0.0)
+    sign.mul_(f.sign()).mul_(wrong).mul_(right)  # the slope of f; none below the shift
     f.clamp_(min=torch.finfo(f.dtype).tiny)
-    torch.add(right, slack, out=slopes).clamp_(max=1.0)  # 1 - f
-    # log(1 - f), from f where that is small and from 1 - f where that is
-    torch.mul(slopes, 2, out=values).clamp_(max=1.0).log_().add_(f.clamp(max=0.5).neg_().log1p_())
-    shifted = (shift > 0) * 1.0  # without a shift the right side vanishes for negatives as well
-    values.sub_(t.sub_(FAR).clamp_(min=0.0).mul_((shifted * y).add_(1 - shifted)))
-    gamma = ((gamma_pos - gamma_neg) * y).add_(gamma_neg)
-    focus = f.log().mul_(gamma).clamp_(min=-FAR).exp_()  # a general power takes five times as long
-    values.mul_(focus).neg_()
-    slopes.reciprocal_().mul_(focus)
+    torch.div(f, right.add_(slack), out=slopes)
+    unbounded = y.clamp(min=1.0 * (shift == 0))  # without a shift the right side vanishes for negatives as well
+    torch.maximum(torch.log1p(slopes), t.mul_(unbounded), out=values)  # a softplus, which is t from FAR on
+    power = ((gamma_pos - gamma_neg) * y).add_(gamma_neg - 1)
     if not detach_focal:
-        slopes.add_(gamma.mul_(values).div_(f))
-    slopes.mul_(wrong).mul_(right).mul_(sign)
+        slopes.add_(values).addcmul_(power, values)
+    focus = f.log().mul_(power).exp_()  # a general power takes five times as long
+    slopes.mul_(focus).mul_(sign)
+    values.mul_(focus).mul_(f)
 
 
 def _power(base: Tensor, gamma: float) -> Tensor:

@@ -1,6 +1,6 @@
 """Boosted scores of labels that are thought to be there."""
 
-from typing import Annotated
+from typing import Annotated, Any
 
 import torch
 from torch import Tensor
@@ -9,6 +9,7 @@ from torch.nn import functional as F
 from sklearnloss.component import loss
 from sklearnloss.constraints import AtLeastOne, Search
 from sklearnloss.functional.numerics import softplus
+from sklearnloss.functional.with_slope import with_slope
 from sklearnloss.typing import LabelLogits, LabelMatrix, PerRow
 
 
@@ -61,5 +62,19 @@ def boostlu(
     >>> boostlu(torch.tensor([[1.0, -1.0]]), torch.tensor([[1.0, 1.0]]))  # -log sigmoid(5) and -log sigmoid(-1)
     tensor([[0.0067, 1.3133]])
     """
+    return with_slope(_formula, _written, label_logits, y, boost=boost)
+
+
+def _formula(label_logits: Tensor, y: Tensor, *, boost: Any) -> Tensor:
+    """Return the loss of each label in plain torch."""
     z = label_logits + (boost - 1) * F.relu(label_logits)  # (n, n_labels)
     return softplus((1 - 2 * y) * z)
+
+
+def _written(label_logits: Tensor, y: Tensor, values: Tensor, slopes: Tensor, *, boost: Any) -> None:
+    """Write the loss of each label and its slope."""
+    sign = (-2 * y).add_(1)
+    factor = label_logits.sign().clamp_(min=0).mul_(boost - 1).add_(1).mul_(sign)
+    wrong = factor * label_logits  # the score of the wrong side
+    torch.abs(wrong, out=values).neg_().exp_().log1p_().add_(wrong.clamp(min=0))
+    torch.sigmoid(wrong, out=slopes).mul_(factor)

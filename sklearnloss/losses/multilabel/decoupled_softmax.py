@@ -1,13 +1,15 @@
 """Decoupled softmax."""
 
-from typing import Annotated
+from typing import Annotated, Any
 
 import torch
+from torch import Tensor
 
 from sklearnloss.component import loss
 from sklearnloss.constraints import Positive, Search
 from sklearnloss.exceptions import TaskError
 from sklearnloss.functional.numerics import softplus
+from sklearnloss.functional.with_slope import with_slope
 from sklearnloss.typing import LabelLogits, LabelMatrix, PerRow
 
 
@@ -63,10 +65,38 @@ def decoupled_softmax(
             "loss 'decoupled_softmax' compares labels of a row and needs two or more, got 1: with one it is always "
             "zero; choose a loss that judges each label, such as 'asl' or 'bce'"
         )
-    z, positive = label_logits / tau, y.sign().clamp(min=0).to(label_logits.dtype)  # (n, n_labels)
+    return with_slope(_formula, _written, label_logits, y, of="row", tau=tau)
+
+
+def _formula(label_logits: Tensor, y: Tensor, *, tau: Any) -> Tensor:
+    """Return the loss of each row in plain torch."""
+    z, positive = label_logits / tau, _positive(label_logits, y)  # (n, n_labels)
+    # positives 60 below the negatives add nothing, in any precision, and take less time than those far below or a mask
+    rest = torch.logsumexp(torch.lerp(z, _top(z.detach(), positive) - 60, positive), dim=1, keepdim=True)  # (n, 1)
+    return (positive * softplus(rest - z)).sum(1) / positive.sum(1).clamp(min=1)  # (n,); log(exp(z) + exp(rest)) - z
+
+
+def _written(label_logits: Tensor, y: Tensor, values: Tensor, slopes: Tensor, *, tau: Any) -> None:
+    """Write the loss of each row and its slope."""
+    z, weight = label_logits / tau, _positive(label_logits, y)  # (n, n_labels)
+    top = _top(z, weight)
+    torch.sub(z, top, out=slopes).clamp_(max=0).exp_()
+    slopes.addcmul_(slopes, weight, value=-1)  # of the negatives only
+    total = slopes.sum(dim=1, keepdim=True).clamp_(min=torch.finfo(z.dtype).tiny)
+    weight.div_(weight.sum(dim=1, keepdim=True).clamp_(min=1).mul_(tau))
+    lead = (top + total.log()) - z  # of the negatives over each label
+    terms = lead.abs().neg_().exp_().log1p_().add_(lead.clamp(min=0))  # softplus
+    torch.sum(terms.mul_(weight), dim=1, out=values).mul_(tau)
+    pull = torch.sigmoid(lead).mul_(weight)
+    slopes.mul_(pull.sum(dim=1, keepdim=True) / total).sub_(pull)
+
+
+def _positive(label_logits: Tensor, y: Tensor) -> Tensor:
+    """Return 1. for labels above zero, of the scores' dtype."""
+    return y.sign().clamp_(min=0).to(label_logits.dtype)
+
+
+def _top(z: Tensor, positive: Tensor) -> Tensor:
+    """Return the highest score of each row's negatives (n, 1)."""
     # half the lowest number stands below any score and, unlike -inf, leaves a gradient to rows without negatives
-    top = (z.detach() + torch.finfo(z.dtype).min / 2 * positive).amax(dim=1, keepdim=True)  # (n, 1), of the negatives
-    # positives 60 below it add nothing, in any precision, and take less time than those far below or a mask
-    rest = torch.logsumexp(torch.lerp(z, top - 60, positive), dim=1, keepdim=True)  # (n, 1)
-    terms = softplus(rest - z)  # (n, n_labels); log(exp(z) + exp(rest)) - z
-    return (positive * terms).sum(1) / positive.sum(1).clamp(min=1)  # (n,)
+    return torch.add(z, positive, alpha=torch.finfo(z.dtype).min / 2).amax(dim=1, keepdim=True)
