@@ -49,7 +49,7 @@ def bag_interp(
 
     ``rho=0`` is ``proportion_ce``. ``rho=1`` takes the proportions for a soft label of each row, which draws all rows
     of a bag to the same prediction, the more wrongly, the larger the bag. The difference of the two is never negative,
-    and nothing for a bag of one row. For means of numbers in place of classes it is ``bag_interp_mse``.
+    and nothing for a bag of one row. For means of numbers in place of classes it is ``bag_interp_mse``. O(n k).
 
     References
     ----------

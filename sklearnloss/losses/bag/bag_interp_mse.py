@@ -46,7 +46,7 @@ def bag_interp_mse(
               = (\bar y_b - \bar f_b)^2 + \rho \operatorname{Var}_{i \in b} f_i
 
     So ``rho`` shrinks predictions within a bag towards each other. The loss of bags alone fails where there are about
-    as many bags as parameters; the loss of rows alone is biased the more, the larger bags are.
+    as many bags as parameters; the loss of rows alone is biased the more, the larger bags are. O(n n_targets).
 
     References
     ----------

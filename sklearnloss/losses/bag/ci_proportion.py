@@ -69,7 +69,7 @@ def ci_proportion(
     :math:`a = g_1 / (g_1 + g_2) = 1 - b` of the rows, and the normal quantile t, 2.576 for 99 %. The code has
     :math:`h = t (t s_1 + b s_2)`; exact is :math:`h = t \sqrt{a^2 s_1^2 + b^2 s_2^2}`. A finite population multiplies
     :math:`s_i^2` by :math:`(n_i - g_i) / (n_i - 1)`. Where :math:`q_1` and :math:`q_2` are 0 or 1 the interval is a
-    point. Logarithms are of means as in ``proportion_ce``.
+    point. Logarithms are of means as in ``proportion_ce``. O(n k).
 
     References
     ----------

@@ -67,7 +67,7 @@ def easy_llp(
 
     The loss is convex in the logits, but a network that can tell rows of the same kind apart makes it fall without end:
     take a linear model, weight decay, early stopping, or ``nonnegative``. Weights of rows would change how much a row
-    tells of the proportions, so they are not taken.
+    tells of the proportions, so they are not taken. O(n k).
 
     References
     ----------

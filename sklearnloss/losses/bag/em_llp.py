@@ -10,6 +10,7 @@ from sklearnloss.functional.bags import bag_mean
 from sklearnloss.typing import Logits, PerBag, Proportions
 
 FAR = 700.0  # log odds beyond which float64 knows no probability
+CELLS = 1 << 17  # bags by classes by counts that are looked at together
 
 
 # 1. The paper enumerates the labelings of small bags with two classes. The messages of `count_log_odds` give the same
@@ -53,7 +54,8 @@ def em_llp(logits: Logits, y: Proportions, *, bag: Tensor, n_bags: int, iteratio
     proportions. Against enumeration in small bags its error is a tenth to a third of the plan's; in large bags both
     vanish.
 
-    O(k n_b^2) for each bag. Rows have no weights: counts are of rows.
+    Rows have no weights: counts are of rows. O(n k iterations), and O(k n_b^2) for each bag; memory O(n k),
+    and O(n_b^2) for the largest bag.
 
     References
     ----------
@@ -79,8 +81,19 @@ def _posterior(log_p: Tensor, y: Tensor, bag: Tensor, n_bags: int, iterations: i
         return torch.stack([(-odds).sigmoid(), odds.sigmoid()], dim=1)
     y = y.double()
     labels = fitted_plan(log_p, y, bag, n_bags, iterations=iterations)
-    prior = labels.logit().clamp(-FAR, FAR)  # (n, k)
-    found = torch.stack([count_log_odds(prior[:, c], counts[:, c], bag, n_bags) for c in range(k)], dim=1)
-    change = torch.where(found.isfinite(), found - prior, 0.0)  # a class of all rows, or of none, is the plan's matter
-    scores = labels.log().clamp(min=-FAR) + (k - 1) / k * change
-    return fitted_plan(scores, y, bag, n_bags, iterations=iterations)
+    return fitted_plan(_corrected(labels, counts, bag, n_bags), y, bag, n_bags, iterations=iterations)
+
+
+def _corrected(labels: Tensor, counts: Tensor, bag: Tensor, n_bags: int) -> Tensor:
+    """Return logarithms of labels (n, k) with the changes that the counts make, one class against the rest."""
+    k, largest = labels.shape[1], int(torch.bincount(bag).max())
+    step = max(1, CELLS // (n_bags * (largest + 1)))
+    scores = labels.log().clamp(min=-FAR)  # (n, k)
+    for score, label, count in zip(*(torch.split(x, step, dim=1) for x in (scores, labels, counts)), strict=True):
+        prior = label.logit().clamp(-FAR, FAR)  # (n, c)
+        # each bag once for every class of the step, as c bags of the same size
+        place = bag[:, None] * prior.shape[1] + torch.arange(prior.shape[1], device=bag.device)
+        found = count_log_odds(prior.flatten(), count.flatten(), place.flatten(), count.numel()).view_as(prior)
+        # a class of all rows, or of none, is the plan's matter
+        score += (k - 1) / k * torch.where(found.isfinite(), found - prior, 0.0)
+    return scores

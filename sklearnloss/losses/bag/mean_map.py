@@ -57,6 +57,9 @@ class MeanMap(nn.Module):
     (``hidden_layer_sizes=()``), weight decay or early stopping should keep it. It is meant for
     ``bag_weight="size"``, the default of ``LLPClassifier``.
 
+    ``K`` is kept as r axes of length k, where r is the smaller of B and k: O(n k + b k r), memory O(n k + k r), and
+    once O(B k r), memory O(B k).
+
     References
     ----------
     .. [1] Quadrianto, Smola, Caetano, Le. "Estimating labels from label proportions". Journal of Machine Learning
@@ -74,7 +77,8 @@ class MeanMap(nn.Module):
     """
 
     priors: Tensor
-    gain: Tensor
+    root: Tensor
+    axes: Tensor
 
     def __init__(
         self,
@@ -87,16 +91,18 @@ class MeanMap(nn.Module):
         gamma, share = bag_proportions.double(), bag_sizes.double() / bag_sizes.double().sum()
         priors = share @ gamma  # (k,)
         root = torch.where(priors > 0, priors, 1.0).sqrt()  # a class that is in no bag has zeros anyway
-        scaled = gamma / root  # (B, k)
-        kept, axes = torch.linalg.eigh((scaled * share[:, None]).T @ scaled)  # in [0, 1]
+        scaled = share.sqrt()[:, None] * gamma / root  # (B, k)
+        # of many bags the triangle has the same axes in fewer rows; squaring the matrix would cost half of the digits
+        _, lengths, axes = torch.linalg.svd(torch.linalg.qr(scaled, mode="r").R, full_matrices=False)  # (r,), (r, k)
+        kept = lengths.square()  # in [0, 1]
         factor = torch.where(kept > SAME, 1 / (kept + ridge), 0.0)
-        gain = (axes / root[:, None] * factor) @ axes.T * root  # (k, k)
         self.register_buffer("priors", priors.to(bag_proportions.dtype))
-        self.register_buffer("gain", gain.to(bag_proportions.dtype))
+        self.register_buffer("root", root.to(bag_proportions.dtype))
+        self.register_buffer("axes", (factor.sqrt()[:, None] * axes).to(bag_proportions.dtype))
 
     def targets(self, y: Proportions) -> Tensor:
         """Return what stands for the labels of the rows of bags with proportions y, (b, k)."""
-        return self.priors + (y - self.priors) @ self.gain
+        return self.priors + (y - self.priors) / self.root @ self.axes.T @ self.axes * self.root
 
     def forward(
         self, logits: Logits, y: Proportions, *, bag: Tensor, n_bags: int, sample_weight: Tensor | None = None

@@ -66,7 +66,7 @@ def prior_entropy(
     proportions the loss is ``log(k)`` minus the mutual information of row and class.
 
     It was made for the adaptation of a trained network to unlabelled rows of another domain, of which only the
-    proportions are known: ``warm_start``, a small learning rate, and the target's proportions as bags.
+    proportions are known: ``warm_start``, a small learning rate, and the target's proportions as bags. O(n k).
 
     References
     ----------

@@ -36,7 +36,7 @@ def proportion_ce(
     .. math:: \ell_b = -\sum_c y_{bc} \log \bar p_{bc}, \qquad \bar p_b = \frac{1}{n_b} \sum_{i \in b} p_i
 
     The mean is taken from log probabilities, so that a class that all rows of a bag deny keeps its gradient. A bag of
-    one row has the cross entropy of a soft label.
+    one row has the cross entropy of a soft label. O(n k).
 
     References
     ----------

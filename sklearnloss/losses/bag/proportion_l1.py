@@ -37,7 +37,7 @@ def proportion_l1(
 
     A sum, not a mean; half of it is the total variation distance, and one minus half its mean is the score of
     ``LLPClassifier`` on bags. Few bags with wrong proportions hardly move it, but rows that are confidently wrong have
-    no gradient, and what it estimates is nearer the median of a bag's proportions than their expectation.
+    no gradient, and what it estimates is nearer the median of a bag's proportions than their expectation. O(n k).
 
     References
     ----------

@@ -37,7 +37,7 @@ def proportion_l2(
 
     A sum, not a mean. A bag of one row has the Brier score. It stays bounded where proportions are noisy or rounded to
     zero, but rows that are confidently wrong have no gradient. Gaps of large bags are small, so their gradients are:
-    a larger learning rate than that of ``proportion_ce`` may be needed.
+    a larger learning rate than that of ``proportion_ce`` may be needed. O(n k).
 
     References
     ----------

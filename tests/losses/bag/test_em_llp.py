@@ -6,7 +6,8 @@ import torch
 from torch.nn.functional import cross_entropy
 
 from sklearnloss import LLPClassifier
-from sklearnloss.functional.assignment import fitted_plan
+from sklearnloss.functional.assignment import count_log_odds, fitted_plan
+from sklearnloss.losses.bag import em_llp as module
 from sklearnloss.losses.bag.em_llp import em_llp
 
 
@@ -64,6 +65,25 @@ def test_labels_of_more_classes_are_far_nearer_to_the_posterior_than_those_of_tr
     assert np.abs(labels - exact).max() < 0.4 * np.abs(plan - exact).max()
     np.testing.assert_allclose(labels.sum(1), 1)
     np.testing.assert_allclose(labels.mean(0), y[0], atol=1e-3)
+
+
+@pytest.mark.parametrize("cells", [1, 60, 1 << 17])  # one class at a time, two, all
+def test_labels_are_those_of_each_bag_alone_however_many_classes_are_looked_at_together(bags, cells, monkeypatch):
+    logits, y, bag, _ = bags(6, n_classes=5)
+    alone = [labels_of(logits[bag == b], y[[b]], torch.zeros(int((bag == b).sum()), dtype=int), 1) for b in range(3)]
+    monkeypatch.setattr(module, "CELLS", cells)
+    together = labels_of(logits, y, bag, 3)
+    for b in range(3):
+        torch.testing.assert_close(together[bag == b], alone[b])
+
+
+def test_a_thousand_classes_are_not_a_thousand_searches(monkeypatch):
+    calls = []
+    monkeypatch.setattr(module, "count_log_odds", lambda *args: calls.append(args) or count_log_odds(*args))
+    logits = torch.randn(8, 1000, generator=torch.Generator().manual_seed(0))
+    y = torch.full((2, 1000), 1e-3)
+    em_llp(logits, y, bag=torch.arange(8) % 2, n_bags=2, iterations=1)
+    assert len(calls) == 1
 
 
 def test_labels_of_rows_that_are_all_alike_are_the_proportions():

@@ -1,3 +1,4 @@
+from fractions import Fraction
 from itertools import product
 from math import factorial
 
@@ -37,6 +38,25 @@ def targets(gamma, sizes, ridge=0.0):
 def test_targets_are_those_of_least_squares(ridge):
     found = built(ridge=ridge).targets(torch.tensor(GAMMA))
     np.testing.assert_allclose(found, targets(GAMMA, SIZES, ridge), rtol=1e-9)
+
+
+def test_more_classes_than_bags_have_the_targets_of_least_squares_without_a_matrix_of_classes():
+    gamma = np.random.default_rng(0).dirichlet(np.ones(200), size=4)
+    loss = built(gamma, ridge=0.05)
+    np.testing.assert_allclose(loss.targets(torch.tensor(gamma)), targets(gamma, SIZES, 0.05), rtol=1e-9, atol=1e-12)
+    assert sum(kept.numel() for kept in loss.buffers()) == (4 + 2) * 200  # an axis per bag, and two rows of classes
+
+
+def test_proportions_that_are_nearly_alike_keep_their_digits():
+    gamma = np.array([[0.5 + step, 0.5 - step] for step in (1e-4, -1e-4, 3e-4, 0.0)])
+    second, sizes = [1 - Fraction(g) for g in gamma[:, 0]], [Fraction(m) for m in SIZES]
+    n = sum(sizes)
+    prior = sum(m * g for m, g in zip(sizes, second, strict=True)) / n
+    spread = sum(m * (g - prior) ** 2 for m, g in zip(sizes, second, strict=True)) / n
+    factor = prior * (1 - prior) / spread  # of two classes, K is a number
+    wanted = [float(prior + (g - prior) * factor) for g in second]
+    found = built(gamma).targets(torch.tensor(gamma))[:, 1]
+    np.testing.assert_allclose(found, wanted, rtol=1e-11)
 
 
 def test_targets_of_a_bag_sum_to_one():
