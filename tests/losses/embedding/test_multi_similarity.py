@@ -149,19 +149,6 @@ def test_gradients_agree_with_differences():
     )
 
 
-# pytorch-metric-learning 2.9.0, MultiSimilarityLoss(alpha=2, beta=50, base=0.5); every anchor has a positive
-@pytest.mark.parametrize(
-    ("sizes", "expected"),
-    [
-        ((4, 4, 4, 4), (1.45932830112, 0.0192966868165, 0.27160845983)),
-        ((5, 2, 3), (1.24008094087, -0.127853179416, 0.47883121463)),
-    ],
-)
-def test_agrees_with_the_peer(sizes, expected, measured):
-    found = measured(multi_similarity, sizes, lam=0.5)
-    assert_close(found, torch.tensor(expected, dtype=torch.float64), rtol=1e-10, atol=0)
-
-
 def test_keeps_the_pairs_of_a_miner_and_counts_anchors_left_without_any(coins, keeping):
     embeddings, y = random_batch()
     mask = coins(7, 7)

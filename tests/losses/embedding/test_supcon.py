@@ -85,19 +85,6 @@ def test_has_the_gradient_of_its_value():
     assert torch.autograd.gradcheck(lambda e: supcon(e, y)[0], embeddings.requires_grad_())
 
 
-# pytorch-metric-learning 2.9.0, SupConLoss(temperature=0.1)
-@pytest.mark.parametrize(
-    ("sizes", "expected"),
-    [
-        ((4, 4, 4, 4), (8.07484038595, 0.437271128848, 2.300561814)),
-        ((5, 2, 3), (6.45385575118, 0.327263596484, 5.1376342685)),
-    ],
-)
-def test_agrees_with_the_peer(sizes, expected, measured):
-    found = measured(supcon, sizes, tau=0.1)
-    assert_close(found, torch.tensor(expected, dtype=torch.float64), rtol=1e-10, atol=0)
-
-
 def test_keeps_the_pairs_of_a_miner(coins, keeping):
     embeddings, y = batch()
     mask = coins(12, 12)
