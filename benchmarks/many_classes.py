@@ -80,7 +80,7 @@ def implicit(n: int, d: int, k: int) -> Callable[[], None]:
     assert loss is not None
 
     def step() -> None:
-        loss(*head.moments(hidden, y).unbind(1), k).mean().backward()
+        loss(*head.moments(hidden, y), k).mean().backward()
         head.step(0.01)
 
     return step

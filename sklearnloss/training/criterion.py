@@ -215,7 +215,7 @@ class Term(nn.Module):
         if self.of_moments is None or y is None:
             return self._values(output, facts, y)
         head = facts["implicit_head"]
-        return self.of_moments(*head.moments(facts["features"], y).unbind(1), head.out_features)
+        return self.of_moments(*head.moments(facts["features"], y), head.out_features)
 
     def _values(self, output: Tensor, facts: Facts, y: Tensor | None) -> Any:
         if not self.role:  # a regularizer

@@ -17,9 +17,10 @@ class ImplicitHead(nn.Module):
 
     .. math:: G = 1 p^\top + W M + \sum_i g_i e_{y_i} h_i^\top
 
-    of rank one, a product with a small matrix, and rows of the classes in the batch. With
-    :math:`W = (V + 1 c^\top) U` a step of gradient descent changes c, U and a few rows of V, and :math:`W^\top W` and
-    :math:`W^\top 1` are kept along, so that its cost does not depend on k: O(n d^2 + d^3).
+    of rank one, a product with a small matrix, and rows of the classes in the batch. With :math:`W = V U`, where the
+    last column of V (k, d + 1) is ones, a step of gradient descent changes U (d + 1, d) and a few rows of V: first
+    :math:`U (I - \eta M)`, then its last row by p, then the rows. :math:`V^\top V` is kept along, so that the cost of
+    a step does not depend on k: O(n d^2 + d^3).
 
     Parameters
     ----------
@@ -41,17 +42,15 @@ class ImplicitHead(nn.Module):
     --------
     >>> head = ImplicitHead(2, 5)
     >>> features, y = torch.ones(1, 2), torch.tensor([3])
-    >>> torch.allclose(head.moments(features, y)[:, 0], head(features)[:, 3])
+    >>> torch.allclose(head.moments(features, y)[0], head(features)[:, 3])
     True
     """
 
     age: Tensor
     rows: nn.Parameter
-    shared: nn.Parameter
     factor: nn.Parameter
     inverse: nn.Parameter
     squares: nn.Parameter
-    total: nn.Parameter
 
     def __init__(self, in_features: int, out_features: int) -> None:
         super().__init__()
@@ -59,12 +58,10 @@ class ImplicitHead(nn.Module):
         start = nn.Linear(in_features, out_features)
         width = in_features + 1
         sizes = {
-            "rows": (out_features, width),  # V
-            "shared": (width,),  # c
-            "factor": (width, width),  # U
-            "inverse": (width, width),  # of U
-            "squares": (width, width),  # W'W
-            "total": (width,),  # W'1
+            "rows": (out_features, width + 1),  # V, its last column ones
+            "factor": (width + 1, width),  # U
+            "inverse": (width, width + 1),  # inverse @ U = I, its last column zeros
+            "squares": (width + 1, width + 1),  # V'V / k
         }
         for name, size in sizes.items():
             self.register_parameter(name, nn.Parameter(torch.empty(size), requires_grad=False))
@@ -75,22 +72,21 @@ class ImplicitHead(nn.Module):
 
     def forward(self, features: Tensor) -> Tensor:
         """Return all scores (n, k), as prediction needs them."""
-        inner = _with_one(features) @ self.factor.T
-        return inner @ self.rows.T + (inner @ self.shared)[:, None]
+        return _with_one(features) @ self.factor.T @ self.rows.T
 
     @property
     def weight(self) -> Tensor:
-        """The weights (k, d + 1), the last column the bias."""
-        return (self.rows + self.shared) @ self.factor
+        """The weights (k, d), the last column the bias."""
+        return self.rows @ self.factor
 
-    def moments(self, features: Tensor, y: Tensor) -> Tensor:
-        """Return the true score, the mean and the mean square of all scores of each row, (n, 3).
+    def moments(self, features: Tensor, y: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        """Return the true score, the mean and the mean square of all scores of each row, each (n,).
 
         Going backward keeps what `step` needs.
         """
-        if torch.is_grad_enabled() and not features.requires_grad:  # raw columns: only the head is trained
-            features = features.detach().requires_grad_()
-        found: Tensor = _Moments.apply(features, y, self)  # type: ignore[no-untyped-call]
+        # from raw columns nothing would go backward
+        start = None if features.requires_grad else torch.empty(0, requires_grad=True)
+        found: tuple[Tensor, Tensor, Tensor] = _Moments.apply(features, y, self, start)  # type: ignore[no-untyped-call]
         return found
 
     def forget(self) -> None:
@@ -119,51 +115,46 @@ class ImplicitHead(nn.Module):
         y: Tensor,
         own: Tensor,
         by_true: Tensor,
-        by_each: Tensor,
-        by_score: Tensor,
+        by_mean: Tensor,
+        by_square: Tensor,
         *,
         lr: float,
         decay: float,
     ) -> None:
-        """Move along the gradient, whose entries of row i are by_each + by_score * score, and by_true at the class.
+        """Move against the gradient of rows h (n, d), given by their moments.
 
-        ``own`` (n, d) has the weights of the classes of the rows.
+        ``own`` (n, d + 1) has the rows of V of their classes. Overwrites h and own.
         """
-        k, width = self.rows.shape
-        change = (h * (lr * by_score)[:, None]).T @ h  # (d, d), lr M
-        change.diagonal().add_(decay)
-        to_all = (-lr * by_each) @ h  # (d,)
-        classes, place = y.unique(return_inverse=True)  # type: ignore[no-untyped-call]
-        new = h.new_zeros(len(classes), width).index_add_(0, place, h * (-lr * by_true)[:, None])  # (u, d)
-        size = float(change.norm())
-        self.age += 1
-        if self.age > REFRESH or not size < 0.5:  # U might lose its inverse
+        k = self.out_features
+        to_true, to_all = -lr * by_true, (-lr / k * by_mean) @ h  # (n,), (d,)
+        change = (h * (2 * lr / k * by_square)[:, None]).T @ h  # (d, d), lr M
+        if decay:
+            change.diagonal().add_(decay)
+        size = float(torch.linalg.vector_norm(change))
+        self.age.add_(1)
+        if int(self.age) > REFRESH or not size < 0.5:  # U might lose its inverse
             weight = self.weight
             weight = (weight - weight @ change).add_(to_all)
-            self._take(weight.index_add_(0, classes, new))
+            self._take(weight.index_add_(0, y, h * to_true[:, None]))
             return
-        keep = -change
-        keep.diagonal().add_(1)  # symmetric
-        where = torch.empty_like(classes).scatter_(0, place, torch.arange(len(y), device=y.device))  # a row of each
-        old = torch.addmm(to_all, own[where], keep)  # (u, d), before what their own rows add
-        total = keep @ self.total
-        both = torch.outer(total + k / 2 * to_all, to_all).addmm_((old + new / 2).T, new)
-        self.squares.copy_(torch.addmm(both + both.T, keep @ self.squares, keep))
-        self.total.copy_(total + k * to_all + new.sum(0))
-        self.factor.copy_(self.factor @ keep)
-        self.inverse.copy_(_divided(self.inverse, change, size))
-        self.shared.add_(to_all @ self.inverse)
-        self.rows.index_add_(0, classes, new @ self.inverse)
+        self.factor.sub_(self.factor @ change)
+        self.factor[-1] += to_all
+        _divide_(self.inverse, change, size)
+        added = h.mul_(to_true[:, None]) @ self.inverse  # (n, d + 1)
+        self.rows.index_add_(0, y, added)
+        # new new' - old old' = half + half' with half = (old + new) / 2 (new - old)', also where rows share a class
+        both = own.add_(self.rows.index_select(0, y))
+        half = both.T @ added
+        self.squares.add_(half, alpha=0.5 / k).add_(half.T, alpha=0.5 / k)
 
     def _take(self, weight: Tensor) -> None:
         """Make the factors of these weights."""
         with torch.no_grad():
-            self.rows.copy_(weight)
-            self.shared.zero_()
+            self.rows[:, :-1] = weight
+            self.rows[:, -1] = 1
             for eye in (self.factor, self.inverse):
-                eye.copy_(torch.eye(len(eye), dtype=weight.dtype, device=weight.device))
-            self.squares.copy_(weight.T @ weight)
-            self.total.copy_(weight.sum(0))
+                eye.copy_(torch.eye(*eye.shape, dtype=weight.dtype, device=weight.device))
+            self.squares.copy_(self.rows.T @ self.rows / self.out_features)
         self.age.zero_()
 
     def _apply(self, fn: Any, recurse: bool = True) -> "ImplicitHead":
@@ -182,39 +173,39 @@ class _Moments(torch.autograd.Function):
     """The moments, whose gradient goes to the features, and to the head itself."""
 
     @staticmethod
-    def forward(ctx: Any, features: Tensor, y: Tensor, head: ImplicitHead) -> Tensor:
+    def forward(ctx: Any, features: Tensor, y: Tensor, head: ImplicitHead, start: Tensor | None) -> Any:
         h = _with_one(features.to(head.rows.dtype))
-        by_squares = h @ head.squares  # (n, d)
-        own = (head.rows[y] + head.shared) @ head.factor  # (n, d), the weights of the true class
-        ctx.save_for_backward(h, y, by_squares, own)
+        inner = h @ head.factor.T  # (n, d + 1)
+        by_squares = inner @ head.squares
+        own = head.rows.index_select(0, y)
+        ctx.save_for_backward(h, y, by_squares, own, head.factor, head.squares)
         ctx.head, ctx.dtype = head, features.dtype
-        k = head.out_features
-        moments = [(own * h).sum(1), h @ head.total / k, (by_squares * h).sum(1) / k]
-        return torch.stack(moments, 1).to(features.dtype)
+        moments = [(own * inner).sum(1), by_squares[:, -1], (by_squares * inner).sum(1)]
+        return tuple(moment.to(features.dtype) for moment in moments)
 
     @staticmethod
-    def backward(ctx: Any, grad: Tensor) -> tuple[Tensor, None, None]:
-        h, y, by_squares, own = ctx.saved_tensors
-        head, k = ctx.head, ctx.head.out_features
-        by_true, by_mean, by_square = grad.to(h.dtype).unbind(1)
-        by_each, by_score = by_mean / k, 2 * by_square / k
-        head.pending.append((h, y, own, by_true, by_each, by_score))
-        slope = by_true[:, None] * own + by_each[:, None] * head.total + by_score[:, None] * by_squares
-        return slope[:, :-1].to(ctx.dtype), None, None
+    def backward(ctx: Any, *grad: Tensor) -> tuple[Tensor | None, None, None, None]:
+        h, y, by_squares, own, factor, squares = ctx.saved_tensors
+        by_true, by_mean, by_square = (g.to(h.dtype) for g in grad)
+        ctx.head.pending.append((h, y, own, by_true, by_mean, by_square))
+        if not ctx.needs_input_grad[0]:
+            return None, None, None, None
+        slope = (by_mean[:, None] * squares[-1]).addcmul_(by_true[:, None], own)
+        slope.addcmul_(by_square[:, None], by_squares, value=2)
+        return (slope @ factor[:, :-1]).to(ctx.dtype), None, None, None
 
 
-def _divided(matrix: Tensor, change: Tensor, size: float) -> Tensor:
-    """Return ``inv(I - change) @ matrix``, for a change of this norm, below one half.
+def _divide_(matrix: Tensor, change: Tensor, size: float) -> None:
+    """Make ``matrix`` be ``inv(I - change) @ matrix``, for a change of this norm, below one half.
 
     The inverse is the product of ``I + change ** (2 ** i)``, of which a few make it exact.
     """
     left = torch.finfo(matrix.dtype).eps
     while size > left:
-        matrix = torch.addmm(matrix, change, matrix)
+        matrix.add_(change @ matrix)
         size = size * size
         if size > left:
             change = change @ change
-    return matrix
 
 
 def _with_one(features: Tensor) -> Tensor:

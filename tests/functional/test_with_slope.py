@@ -4,19 +4,20 @@ import pytest
 import torch
 from torch.testing import assert_close
 
+from sklearnloss.functional import asymmetric
 from sklearnloss.functional import with_slope as module
 from sklearnloss.functional.with_slope import with_slope
 from sklearnloss.losses.binary import bce, dsc, reject_fixed
 from sklearnloss.losses.multiclass import aldr, asl_single, elr, kd, multiclass_dsc, spherical_softmax, taylor_softmax
-from sklearnloss.losses.multilabel import asl, boostlu, decoupled_softmax
+from sklearnloss.losses.multilabel import boostlu, decoupled_softmax
 
 ASL = {"gamma_neg": 4.0, "gamma_pos": 1.0, "shift": 0.05, "detach_focal": False}
 DSC = {"gamma": 0.3, "smooth": 1.0, "squared": True, "detach_weight": True}
 SINGLE = {"gamma_neg": 4.0, "gamma_pos": 0.0, "smoothing": 0.1}
 OF_SCORES = [
-    *[(asl, ASL | change) for change in ({}, {"detach_focal": True}, {"shift": 0.0}, {"gamma_neg": 0.0})],
-    (asl, {"gamma_neg": 0.5, "gamma_pos": 0.3, "shift": 0.0, "detach_focal": False}),
-    (asl, {"gamma_neg": 0.0, "gamma_pos": 0.0, "shift": 0.0, "detach_focal": True}),
+    *[(asymmetric, ASL | change) for change in ({}, {"detach_focal": True}, {"shift": 0.0}, {"gamma_neg": 0.0})],
+    (asymmetric, {"gamma_neg": 0.5, "gamma_pos": 0.3, "shift": 0.0, "detach_focal": False}),
+    (asymmetric, {"gamma_neg": 0.0, "gamma_pos": 0.0, "shift": 0.0, "detach_focal": True}),
     *[(dsc, DSC | change) for change in ({}, {"squared": False}, {"detach_weight": False}, {"gamma": 0.0})],
     (dsc, {"gamma": 2.0, "smooth": 0.1, "squared": False, "detach_weight": False}),
     *[(bce, {"pos_weight": weight}) for weight in (1.0, 3.0)],
@@ -120,7 +121,7 @@ def test_the_value_without_a_gradient_is_the_same(loss, fixed):
 
 
 @pytest.mark.parametrize(
-    ("loss", "fixed"), [(asl, ASL), (dsc, DSC | {"detach_weight": False}), (kd, {"tau": 2.0, "alpha": 0.5})]
+    ("loss", "fixed"), [(asymmetric, ASL), (dsc, DSC | {"detach_weight": False}), (kd, {"tau": 2.0, "alpha": 0.5})]
 )
 def test_has_second_derivatives(loss, fixed):
     scores, rows, how = given(loss, fixed)
@@ -132,7 +133,7 @@ def test_has_second_derivatives(loss, fixed):
     assert_close(ours, wanted)
 
 
-@pytest.mark.parametrize(("loss", "fixed"), [(asl, ASL), (dsc, DSC), (taylor_softmax, {"order": 2})])
+@pytest.mark.parametrize(("loss", "fixed"), [(asymmetric, ASL), (dsc, DSC), (taylor_softmax, {"order": 2})])
 def test_vmap_equals_a_loop(loss, fixed):
     scores, (y,), how = given(loss, fixed)
 
@@ -146,9 +147,9 @@ def test_vmap_equals_a_loop(loss, fixed):
 def test_a_hyperparameter_has_a_gradient():
     scores, y = batch()
     shift = torch.tensor(0.05, dtype=torch.float64, requires_grad=True)
-    values = with_slope(asl._formula, asl._written, scores, y, **ASL | {"shift": shift})
+    values = with_slope(asymmetric._formula, asymmetric._written, scores, y, **ASL | {"shift": shift})
     (slope,) = torch.autograd.grad(values.sum(), shift)
-    ends = [asl._formula(scores, y, **ASL | {"shift": 0.05 + h}).sum().item() for h in (1e-6, -1e-6)]
+    ends = [asymmetric._formula(scores, y, **ASL | {"shift": 0.05 + h}).sum().item() for h in (1e-6, -1e-6)]
     assert slope.item() == pytest.approx((ends[0] - ends[1]) / 2e-6, rel=1e-5)
 
 
@@ -164,14 +165,14 @@ def test_keeps_the_slopes_for_the_gradient_beside_scores_and_labels():
     scores, y = batch()
     kept = []
     with torch.autograd.graph.saved_tensors_hooks(lambda t: kept.append(t) or t, lambda t: t):
-        asl.asl(scores, y)
+        asymmetric.asymmetric(scores, y, **ASL)
     assert [t.shape for t in kept] == [scores.shape] * 3
 
 
 def test_labels_of_more_digits_than_the_scores_give_values_of_as_many():
     scores, y = batch(torch.bfloat16)
-    values = with_slope(asl._formula, asl._written, scores, y.float(), **ASL)
-    wanted, slope = value_and_slope(asl._formula(scores, y.float(), **ASL), scores)
+    values = with_slope(asymmetric._formula, asymmetric._written, scores, y.float(), **ASL)
+    wanted, slope = value_and_slope(asymmetric._formula(scores, y.float(), **ASL), scores)
     assert values.dtype == wanted.dtype == torch.float32
     assert_close(values.detach(), wanted, rtol=0.05, atol=0.02)
     assert_close(torch.autograd.grad(values.sum(), scores)[0], slope, rtol=0.05, atol=0.02)

@@ -53,7 +53,7 @@ def test_moments_are_those_of_the_scores_and_so_is_their_gradient():
     scores = with_one(h) @ weight.T
     assert_close(head(h), scores.detach())
     expected = torch.stack([scores[torch.arange(6), labels], scores.mean(1), scores.square().mean(1)], 1)
-    moments = head.moments(h, labels)
+    moments = torch.stack(head.moments(h, labels), 1)
     assert_close(moments, expected.detach())
     upstream = normal(6, 3, seed=1)
     assert_close(*(torch.autograd.grad(m, h, upstream, retain_graph=True)[0] for m in (moments, expected)))
@@ -70,7 +70,7 @@ def test_three_hundred_steps_are_those_of_gradient_descent_on_all_weights(dense,
         labels = torch.randint(50, (16,), generator=generator)
         weights = torch.rand(16, generator=generator, dtype=torch.float64)
         one, other = h.clone().requires_grad_(), h.clone().requires_grad_()
-        value = (weights * of_moments(*head.moments(one, labels).unbind(1), 50)).mean()
+        value = (weights * of_moments(*head.moments(one, labels), 50)).mean()
         expected = (weights * dense(with_one(other) @ weight.T, labels)).mean()
         value.backward()
         expected.backward()
@@ -82,21 +82,44 @@ def test_three_hundred_steps_are_those_of_gradient_descent_on_all_weights(dense,
         weight.grad = None
     assert int(head.age) == 300  # the weights were never made
     assert_close(head.weight.detach(), weight.detach(), atol=1e-10, rtol=0)
-    assert_close(head.squares.data, (weight.T @ weight).detach(), atol=1e-9, rtol=0)
-    assert_close(head.total.data, weight.sum(0).detach(), atol=1e-9, rtol=0)
-    assert_close((head.factor @ head.inverse).data, torch.eye(9, dtype=torch.float64), atol=1e-9, rtol=0)
+    squares = head.factor.T @ head.squares @ head.factor
+    assert (head.rows[:, -1] == 1).all()
+    assert_close(50 * squares.data, (weight.T @ weight).detach(), atol=1e-9, rtol=0)
+    assert_close(50 * (head.squares[-1] @ head.factor).data, weight.sum(0).detach(), atol=1e-9, rtol=0)
+    assert_close((head.inverse @ head.factor).data, torch.eye(9, dtype=torch.float64), atol=1e-9, rtol=0)
 
 
 @pytest.mark.parametrize("rate", [30.0, 1000.0])
 def test_a_step_too_large_for_the_factors_is_taken_on_the_weights(rate):
     head, weight = head_and_weights(3, 5)
     h, labels = 5 * normal(8, 3), torch.arange(8) % 5
-    spherical_of_moments(*head.moments(h.requires_grad_(), labels).unbind(1), 5).sum().backward()
+    spherical_of_moments(*head.moments(h.requires_grad_(), labels), 5).sum().backward()
     spherical_softmax(with_one(h.detach()) @ weight.T, labels).sum().backward()
     head.step(rate)
     assert int(head.age) == 0
     assert_close(head.weight.detach(), (weight - rate * weight.grad).detach())
-    assert_close(head.squares.data, (head.weight.T @ head.weight).detach())
+    assert_close(head.squares[:-1, :-1].data, (head.weight.T @ head.weight).detach() / 5)
+    assert_close(head.squares[-1, :-1].data, head.weight.mean(0).detach())
+
+
+def test_features_that_need_no_gradient_move_the_head_the_same():
+    heads = [head_and_weights(3, 5)[0] for _ in range(2)]
+    for head, needed in zip(heads, (True, False), strict=True):
+        h = normal(4, 3).requires_grad_(needed)
+        z_of_moments(*head.moments(h, torch.arange(4)), 5).mean().backward()
+        assert (h.grad is not None) == needed
+        head.step(0.1)
+        assert int(head.age) == 1
+    assert torch.equal(heads[0].weight, heads[1].weight)
+
+
+def test_after_a_step_a_pass_of_before_cannot_go_backward():
+    head, _ = head_and_weights(3, 5)
+    first, second = (sum(head.moments(normal(4, 3).requires_grad_(), torch.arange(4))) for _ in range(2))
+    first.sum().backward()
+    head.step(0.01)
+    with pytest.raises(RuntimeError, match="modified by an inplace operation"):
+        second.sum().backward()
 
 
 def test_the_factors_are_made_anew_after_many_steps(monkeypatch):
@@ -104,9 +127,7 @@ def test_the_factors_are_made_anew_after_many_steps(monkeypatch):
     head, _ = head_and_weights(3, 5)
     ages = []
     for seed in range(6):
-        z_of_moments(
-            *head.moments(normal(4, 3, seed=seed).requires_grad_(), torch.arange(4)).unbind(1), 5
-        ).mean().backward()
+        z_of_moments(*head.moments(normal(4, 3, seed=seed).requires_grad_(), torch.arange(4)), 5).mean().backward()
         head.step(0.1)
         ages.append(int(head.age))
     assert ages == [1, 2, 3, 0, 1, 2]
@@ -122,7 +143,7 @@ def test_in_single_precision_many_steps_drift_little():
     for _ in range(300):
         h, labels = torch.randn(32, 16, generator=generator), torch.randint(200, (32,), generator=generator)
         for one, rows in ((head, h), (exact, h.double())):
-            z_of_moments(*one.moments(rows.requires_grad_(), labels).unbind(1), 200).mean().backward()
+            z_of_moments(*one.moments(rows.requires_grad_(), labels), 200).mean().backward()
             one.step(0.5)
     change = (exact.weight - start).norm()
     assert (head.weight.double() - exact.weight).norm() < 1e-4 * change

@@ -23,9 +23,9 @@ def z_of_moments(
             "which teaches nothing; choose another loss on logits, such as 'cross_entropy'"
         )
     target = 0.9 * min(math.sqrt(k - 1), 1 + math.log(k)) if b is None else b
-    variance = (square - mean.square()).clamp(min=0)
-    z = (true - mean) / (variance + 1e-12).sqrt()  # 1e-12 inside: equal scores have a gradient
-    return F.softplus(a * (target - z)) / a
+    variance = (square - mean * mean).relu()
+    below = (mean - true) * (variance + 1e-12).rsqrt()  # 1e-12 inside: equal scores have a gradient
+    return F.softplus(a * (target + below)) / a
 
 
 @loss("z_loss", task="multiclass", link="standardized", moments=z_of_moments)

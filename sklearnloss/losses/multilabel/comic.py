@@ -4,10 +4,10 @@ from typing import Annotated
 
 import torch
 from torch import Tensor, nn
-from torch.nn import functional as F
 
 from sklearnloss.component import loss
 from sklearnloss.constraints import Fraction, NonNegative, NonNegativeInt, Probability, Search
+from sklearnloss.functional.asymmetric import asymmetric
 from sklearnloss.functional.numerics import absent_as_rarest
 from sklearnloss.typing import FitScalar, LabelLogits, LabelMatrix, PerAnchor
 
@@ -104,26 +104,31 @@ class Comic(nn.Module):
         Tensor of shape (n,)
             One value per row, never negative.
         """
-        n_labels, given = y.shape[1], y > 0
+        n_labels = y.shape[1]
         z = label_logits - self.margin * y  # (n, n_labels)
-        p = torch.sigmoid(z)
-        likely = (p > self.threshold) & (p > p.mean(dim=0)) & ~given & (epoch >= self.warmup)
-        if self.training:
-            self._count(likely, epoch)
+        positive = self._positive(z.detach(), y.sign().clamp(min=0), epoch)
         counts = class_counts[-n_labels:].to(self.recalled.dtype) + self.recalled[-n_labels:]
         counts = absent_as_rarest(counts).to(z.dtype)
         weight = (1 - torch.log(counts / counts.max())) ** self.power  # (n_labels,)
-        log_shift = torch.as_tensor(self.shift, dtype=z.dtype, device=z.device).log()
-        log_q = torch.logaddexp(F.logsigmoid(-z), log_shift).clamp(max=0.0)  # log(1 - [p - m]_+)
-        focus = (p - self.shift).clamp(min=0.0).detach() ** (self.gamma_neg + weight)
-        terms = torch.where(given | likely, -F.logsigmoid(z), -focus * log_q)
+        terms = asymmetric(
+            z, positive, gamma_neg=self.gamma_neg + weight, gamma_pos=0.0, shift=self.shift, detach_focal=True
+        )
         return (weight * terms).mean(dim=1)  # (n,)
+
+    def _positive(self, z: Tensor, given: Tensor, epoch: int) -> Tensor:
+        """Return 1. for labels that are given or recalled, (n, n_labels); in training, count the latter."""
+        p = torch.sigmoid(z)
+        least = p.mean(dim=0).clamp(min=self.threshold)  # (n_labels,)
+        likely = (p.sub_(least).sign_().clamp_(min=0) * (1 - given)) * (epoch >= self.warmup)
+        if self.training:
+            self._count(likely, epoch)
+        return likely.add_(given)
 
     @torch.no_grad()
     def _count(self, likely: Tensor, epoch: int) -> None:
         """Add what is recalled, to nothing where an epoch begins."""
         before = torch.where(self.epoch == epoch, self.recalled, 0.0)
         new = torch.zeros_like(before)
-        new[-likely.shape[1] :] = likely.sum(dim=0).to(before.dtype)
+        new[-likely.shape[1] :] = likely.sum(dim=0, dtype=before.dtype)
         self.recalled.copy_(before + new)
         self.epoch.fill_(epoch)

@@ -1,13 +1,14 @@
 """Entropy maximization with asymmetric pseudo-labels, for labels of which only some positives are known."""
 
-from typing import Annotated
+from typing import Annotated, Any
 
 import torch
 from torch import Tensor, nn
-from torch.nn import functional as F
 
 from sklearnloss.component import loss
 from sklearnloss.constraints import NonNegative, PositiveInt, Probability, Search
+from sklearnloss.functional.numerics import softplus
+from sklearnloss.functional.with_slope import with_slope
 from sklearnloss.typing import FitScalar, Index, LabelLogits, LabelMatrix, PerRow
 
 
@@ -82,10 +83,10 @@ class EntropyMaximization(nn.Module):
     ) -> None:
         super().__init__()
         self.alpha, self.beta, self.fraction, self.warmup, self.spread = alpha, beta, fraction, warmup, spread
-        # inf: known, or not visited yet
-        self.register_buffer("proba", torch.full((n_samples, n_classes), torch.inf))
-        # inf: no pseudo-label
-        self.register_buffer("pseudo", torch.full((n_samples, n_classes), torch.inf))
+        # -1: known, or not visited yet
+        self.register_buffer("proba", torch.full((n_samples, n_classes), -1.0))
+        # -1: no pseudo-label
+        self.register_buffer("pseudo", torch.full((n_samples, n_classes), -1.0))
         self.rounds = 0  # of pseudo-labels; after a restart the last one comes again and finds its labels chosen
 
     def forward(
@@ -111,30 +112,52 @@ class EntropyMaximization(nn.Module):
         Tensor of shape (n, n_labels)
             One value per label; the row's value is their mean.
         """
-        z, n_labels = label_logits, label_logits.shape[1]
-        unknown = y <= 0
+        n_labels = label_logits.shape[1]
+        unknown = 1 - y.sign().clamp(min=0)
         if observed is not None:
-            unknown = unknown & (observed.reshape(len(y), -1) <= 0)
-        p = torch.sigmoid(z)  # (n, n_labels)
+            unknown = unknown * (1 - observed.reshape(len(y), -1).to(y.dtype).sign().clamp(min=0))
         if self.training:
             rounds = min(epoch - self.warmup + 1, self.spread)
             if rounds > self.rounds:
                 self.rounds = rounds
                 self._choose(rounds / self.spread)
-            self.proba[index, :n_labels] = torch.where(unknown, p.detach().to(self.proba.dtype), torch.inf)
-        q = self.pseudo[index, :n_labels].to(z.dtype)
-        chosen = unknown & (q <= 1)
-        known = -y * F.logsigmoid(z) - (1 - y) * F.logsigmoid(-z)
-        entropy = F.softplus(z) - z * p
-        target = torch.where(chosen, q, 0.0)
-        pull = self.beta * (-target * F.logsigmoid(z) - (1 - target) * F.logsigmoid(-z))
-        return torch.where(chosen, pull, torch.where(unknown, -self.alpha * entropy, known))
+            p = torch.sigmoid(label_logits.detach()) * unknown + (unknown - 1)
+            self.proba[index, :n_labels] = p.to(self.proba.dtype)
+        pseudo = self.pseudo[index, :n_labels].to(label_logits.dtype)
+        return with_slope(_formula, _written, label_logits, y, unknown, pseudo, alpha=self.alpha, beta=self.beta)
 
     @torch.no_grad()
     def _choose(self, part: float) -> None:
         """Give the least probable unknown entries of each label a pseudo-label, until this part has one."""
-        has_one = self.pseudo <= 1  # (n_samples, n_classes)
-        wanted = (self.fraction * part * (self.proba <= 1).sum(0) + 1e-4).floor()  # (n_classes,); 8.99999 is nine
-        place = torch.where(has_one, torch.inf, self.proba).argsort(dim=0).argsort(dim=0)
-        new = (place < wanted - has_one.sum(0)) & (self.proba <= 1) & ~has_one
+        has_one, known = self.pseudo >= 0, self.proba < 0  # (n_samples, n_classes)
+        wanted = (self.fraction * part * (~known).sum(0) + 1e-4).floor()  # (n_classes,); 8.99999 is nine
+        place = self.proba.masked_fill(has_one | known, torch.inf).argsort(dim=0).argsort(dim=0)
+        new = (place < wanted - has_one.sum(0)) & ~known & ~has_one
         self.pseudo.copy_(torch.where(new, self.proba, self.pseudo))
+
+
+def _formula(z: Tensor, y: Tensor, unknown: Tensor, pseudo: Tensor, *, alpha: Any, beta: Any) -> Tensor:
+    """Return the loss of each label in plain torch: of every kind, ``scale * (softplus(z) - target * z)``."""
+    scale, target, free = _kinds(y, unknown, pseudo, alpha, beta)
+    target = target + free * torch.sigmoid(z)
+    return scale * ((1 - target) * softplus(z) + target * softplus(-z))
+
+
+def _written(
+    z: Tensor, y: Tensor, unknown: Tensor, pseudo: Tensor, values: Tensor, slopes: Tensor, *, alpha: Any, beta: Any
+) -> None:
+    """Write the loss of each label and its slope."""
+    scale, target, free = _kinds(y, unknown, pseudo, alpha, beta)
+    p, rest = torch.sigmoid(z), torch.neg(z).sigmoid_()
+    torch.abs(z, out=values).neg_().exp_().log1p_().add_(z.clamp(min=0))
+    values.sub_(torch.addcmul(target, free, p).mul_(z)).mul_(scale)
+    torch.mul(1 - target - free, p, out=slopes).addcmul_(target, rest, value=-1)
+    slopes.sub_(free.mul_(z).mul_(p).mul_(rest)).mul_(scale)
+
+
+def _kinds(y: Tensor, unknown: Tensor, pseudo: Tensor, alpha: Any, beta: Any) -> tuple[Tensor, Tensor, Tensor]:
+    """Return weights, targets, and 1. where the probability itself is the target, without a gradient of that."""
+    chosen = (pseudo + 1).sign() * unknown
+    free = unknown - chosen
+    scale = 1 + (beta - 1) * chosen - (alpha + 1) * free
+    return scale, y * (1 - unknown) + chosen * pseudo, free
