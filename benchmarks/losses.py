@@ -42,7 +42,7 @@ AIM = 4.0
 SUPPLIED = {"head_weight", "class_values", "priors"}  # wishes that every fit can grant
 CLOSED = re.compile(r"(?!.*(factor|sort|passes))O\(n( k| n_labels| k m)?\)[.,;].*")
 # the most classes; with more, a line of these would take minutes, or more than 16 GiB
-LARGEST = dict.fromkeys(("amarx", "ap", "em_llp", "ensloss", "mean_map", "pauc", "vcl"), 1000)
+LARGEST = dict.fromkeys(("amarx", "ap", "em_llp", "ensloss", "pauc", "vcl"), 1000)
 
 Step = Callable[[Tensor], Tensor]
 
