@@ -46,8 +46,8 @@ def with_slope(
     Notes
     -----
     A formula of a dozen steps goes through memory two dozen times and keeps most of what it makes for its gradient;
-    here one array is kept. Second derivatives, ``vmap``, values without a gradient, and gradients of anything but the
-    scores go through the formula.
+    here one array is kept. Second derivatives, ``vmap``, and gradients of anything but the scores go through the
+    formula.
 
     Examples
     --------
@@ -62,12 +62,13 @@ def with_slope(
     tensor([ 2., -6.])
     """
     others = [t for t in (*rows, *fixed.values()) if isinstance(t, Tensor)]
-    if (
-        not (torch.is_grad_enabled() and scores.requires_grad)
-        or any(t.requires_grad for t in others)
-        or any(torch._C._functorch.is_functorch_wrapped_tensor(t) for t in (scores, *others))
+    with_grad = torch.is_grad_enabled()
+    if (with_grad and any(t.requires_grad for t in others)) or any(
+        torch._C._functorch.is_functorch_wrapped_tensor(t) for t in (scores, *others)
     ):
         return formula(scores, *rows, **fixed)
+    if not (with_grad and scores.requires_grad):
+        return _filled(written, of, fixed, scores, *rows)
     found: Tensor = _WithSlope.apply(formula, written, of, fixed, scores, *rows)  # type: ignore[no-untyped-call]
     return found
 
@@ -85,6 +86,27 @@ def blocks(scores: Tensor) -> Iterator[slice]:
     return (slice(start, start + height) for start in range(0, len(scores), height))
 
 
+def _filled(
+    written: Callable[..., None],
+    of: str,
+    fixed: dict[str, Any],
+    scores: Tensor,
+    *rows: Tensor,
+    slopes: Tensor | None = None,
+) -> Tensor:
+    """Return the values, and fill the slopes if they are wanted."""
+    dtype = _common(scores, *rows)
+    values = torch.empty_like(scores, dtype=dtype) if of == "score" else scores.new_empty(len(scores), dtype=dtype)
+    for block in blocks(scores):
+        part = torch.empty_like(scores[block], dtype=dtype) if slopes is None else slopes[block]
+        written(*(t[block] for t in (scores, *rows, values)), part, **fixed)
+    return values
+
+
+def _common(*tensors: Tensor) -> torch.dtype:
+    return reduce(torch.promote_types, (t.dtype for t in tensors))
+
+
 class _WithSlope(torch.autograd.Function):
     """The values, whose slopes are made with them."""
 
@@ -98,11 +120,8 @@ class _WithSlope(torch.autograd.Function):
         scores: Tensor,
         *rows: Tensor,
     ) -> Tensor:
-        wide = reduce(torch.promote_types, (t.dtype for t in (scores, *rows)))
-        slopes = torch.empty_like(scores, dtype=wide)
-        values = torch.empty_like(slopes) if of == "score" else slopes.new_empty(len(scores))
-        for block in blocks(scores):
-            written(*(t[block] for t in (scores, *rows, values, slopes)), **fixed)
+        slopes = torch.empty_like(scores, dtype=_common(scores, *rows))
+        values = _filled(written, of, fixed, scores, *rows, slopes=slopes)
         ctx.save_for_backward(slopes, scores, *rows)
         ctx.formula, ctx.fixed = formula, fixed
         return values
