@@ -95,16 +95,18 @@ def _filled(
     slopes: Tensor | None = None,
 ) -> Tensor:
     """Return the values, and fill the slopes if they are wanted."""
-    dtype = _common(scores, *rows)
+    dtype = _common(scores, *rows, *fixed.values())
     values = torch.empty_like(scores, dtype=dtype) if of == "score" else scores.new_empty(len(scores), dtype=dtype)
     for block in blocks(scores):
         part = torch.empty_like(scores[block], dtype=dtype) if slopes is None else slopes[block]
-        written(*(t[block] for t in (scores, *rows, values)), part, **fixed)
+        given = (t[block].to(dtype) if t.is_floating_point() else t[block] for t in (scores, *rows))
+        written(*given, values[block], part, **fixed)
     return values
 
 
-def _common(*tensors: Tensor) -> torch.dtype:
-    return reduce(torch.promote_types, (t.dtype for t in tensors))
+def _common(*given: Any) -> torch.dtype:
+    """Return the type that holds all arrays among what is given."""
+    return reduce(torch.promote_types, (t.dtype for t in given if isinstance(t, Tensor) and t.ndim > 0))
 
 
 class _WithSlope(torch.autograd.Function):
@@ -120,7 +122,7 @@ class _WithSlope(torch.autograd.Function):
         scores: Tensor,
         *rows: Tensor,
     ) -> Tensor:
-        slopes = torch.empty_like(scores, dtype=_common(scores, *rows))
+        slopes = torch.empty_like(scores, dtype=_common(scores, *rows, *fixed.values()))
         values = _filled(written, of, fixed, scores, *rows, slopes=slopes)
         ctx.save_for_backward(slopes, scores, *rows)
         ctx.formula, ctx.fixed = formula, fixed

@@ -65,12 +65,12 @@ def decoupled_softmax(
             "loss 'decoupled_softmax' compares labels of a row and needs two or more, got 1: with one it is always "
             "zero; choose a loss that judges each label, such as 'asl' or 'bce'"
         )
-    return with_slope(_formula, _written, label_logits, y, of="row", tau=tau)
+    return with_slope(_formula, _written, label_logits, y.to(label_logits.dtype), of="row", tau=tau)
 
 
 def _formula(label_logits: Tensor, y: Tensor, *, tau: Any) -> Tensor:
     """Return the loss of each row in plain torch."""
-    z, positive = label_logits / tau, _positive(label_logits, y)  # (n, n_labels)
+    z, positive = label_logits / tau, _positive(y)  # (n, n_labels)
     # positives 60 below the negatives add nothing, in any precision, and take less time than those far below or a mask
     rest = torch.logsumexp(torch.lerp(z, _top(z.detach(), positive) - 60, positive), dim=1, keepdim=True)  # (n, 1)
     return (positive * softplus(rest - z)).sum(1) / positive.sum(1).clamp(min=1)  # (n,); log(exp(z) + exp(rest)) - z
@@ -78,7 +78,7 @@ def _formula(label_logits: Tensor, y: Tensor, *, tau: Any) -> Tensor:
 
 def _written(label_logits: Tensor, y: Tensor, values: Tensor, slopes: Tensor, *, tau: Any) -> None:
     """Write the loss of each row and its slope."""
-    z, weight = label_logits / tau, _positive(label_logits, y)  # (n, n_labels)
+    z, weight = label_logits / tau, _positive(y)  # (n, n_labels)
     top = _top(z, weight)
     torch.sub(z, top, out=slopes).clamp_(max=0).exp_()
     slopes.addcmul_(slopes, weight, value=-1)  # of the negatives only
@@ -91,9 +91,9 @@ def _written(label_logits: Tensor, y: Tensor, values: Tensor, slopes: Tensor, *,
     slopes.mul_(pull.sum(dim=1, keepdim=True) / total).sub_(pull)
 
 
-def _positive(label_logits: Tensor, y: Tensor) -> Tensor:
-    """Return 1. for labels above zero, of the scores' dtype."""
-    return y.sign().clamp_(min=0).to(label_logits.dtype)
+def _positive(y: Tensor) -> Tensor:
+    """Return 1. for labels above zero."""
+    return y.sign().clamp_(min=0)
 
 
 def _top(z: Tensor, positive: Tensor) -> Tensor:
