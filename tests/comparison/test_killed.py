@@ -38,7 +38,7 @@ def test_killed_at_random_moments_it_loses_no_finished_fit_and_ends_as_if_undist
     folder, moments, kills, before = tmp_path / "store", random.Random(0), 0, []
     while True:
         process = subprocess.Popen([sys.executable, "-c", SCRIPT, str(folder)], stderr=subprocess.PIPE)
-        wanted = len(before) + moments.randint(2, 8)
+        wanted = len(before) + moments.randint(5, 9)
         while process.poll() is None and len(finished(folder)) < wanted:
             time.sleep(0.01)
         time.sleep(moments.random() * 0.15)

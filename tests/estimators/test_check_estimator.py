@@ -4,7 +4,7 @@ from sklearn.utils.estimator_checks import check_estimator
 from sklearnloss import LossClassifier, PrototypeClassifier
 
 CLASSIFIERS = [
-    *(LossClassifier(loss) for loss in ("cross_entropy", "ldr", "bce")),
+    *(LossClassifier(loss) for loss in ("cross_entropy", "bce")),
     *(PrototypeClassifier(metric) for metric in ("cosine", "euclidean", "squared_euclidean")),
 ]
 
