@@ -126,19 +126,18 @@ class ImplicitHead(nn.Module):
         ``own`` (n, d + 1) has the rows of V of their classes. Overwrites h and own.
         """
         k = self.out_features
-        to_true, to_all = -lr * by_true, (-lr / k * by_mean) @ h  # (n,), (d,)
+        to_true = -lr * by_true  # (n,)
         change = (h * (2 * lr / k * by_square)[:, None]).T @ h  # (d, d), lr M
         if decay:
             change.diagonal().add_(decay)
         size = float(torch.linalg.vector_norm(change))
-        self.age.add_(1)
-        if int(self.age) > REFRESH or not size < 0.5:  # U might lose its inverse
+        if int(self.age.add_(1)) > REFRESH or not size < 0.5:  # U might lose its inverse
             weight = self.weight
-            weight = (weight - weight @ change).add_(to_all)
+            weight = (weight - weight @ change).add_((-lr / k * by_mean) @ h)
             self._take(weight.index_add_(0, y, h * to_true[:, None]))
             return
         self.factor.sub_(self.factor @ change)
-        self.factor[-1] += to_all
+        self.factor[-1].addmv_(h.T, by_mean, alpha=-lr / k)  # to all classes
         _divide_(self.inverse, change, size)
         added = h.mul_(to_true[:, None]) @ self.inverse  # (n, d + 1)
         self.rows.index_add_(0, y, added)

@@ -23,7 +23,7 @@ def z_of_moments(
             "which teaches nothing; choose another loss on logits, such as 'cross_entropy'"
         )
     target = 0.9 * min(math.sqrt(k - 1), 1 + math.log(k)) if b is None else b
-    variance = (square - mean * mean).relu()
+    variance = torch.addcmul(square, mean, mean, value=-1).relu()
     below = (mean - true) * (variance + 1e-12).rsqrt()  # 1e-12 inside: equal scores have a gradient
     return F.softplus(a * (target + below)) / a
 
