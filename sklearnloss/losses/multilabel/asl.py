@@ -58,6 +58,7 @@ def asl(
 
     Examples
     --------
+    >>> import torch
     >>> asl(torch.tensor([[0.0, 0.0, -3.0]]), torch.tensor([[1.0, 0.0, 0.0]]))
     tensor([[0.3466, 0.0245, 0.0000]])
     """
