@@ -6,8 +6,10 @@ VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 ORACLES := .venv-oracles
-JOBS ?= 2
+JOBS ?= 3
 export OMP_NUM_THREADS ?= 1
+# a hundred tests start a process of their own, which should not compile the package anew
+export PYTHONDONTWRITEBYTECODE :=
 
 .PHONY: demo test lint types tests plugins bench oracles clean
 
