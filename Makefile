@@ -6,7 +6,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 ORACLES := .venv-oracles
-JOBS ?= 3
+JOBS ?= 2
 export OMP_NUM_THREADS ?= 1
 # a hundred tests start a process of their own, which should not compile the package anew
 export PYTHONDONTWRITEBYTECODE :=
