@@ -7,6 +7,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
+from sklearnloss.functional.numerics import power
 from sklearnloss.functional.with_slope import with_slope
 
 __all__ = ["asymmetric"]
@@ -60,7 +61,7 @@ def _formula(
     log_shift = torch.as_tensor(shift, dtype=p.dtype, device=p.device).log()
     log_p = F.logsigmoid(label_logits)
     log_q = torch.logaddexp(F.logsigmoid(-label_logits), log_shift).clamp(max=0.0)  # log(1 - p_m), at any score
-    focus_pos, focus_neg = _power(q, gamma_pos), _power(p - shift, gamma_neg)
+    focus_pos, focus_neg = power(q, gamma_pos), power(p - shift, gamma_neg)
     if detach_focal:
         focus_pos, focus_neg = focus_pos.detach(), focus_neg.detach()
     return -y * focus_pos * log_p - (1 - y) * focus_neg * log_q
@@ -91,14 +92,9 @@ def _written(
     torch.div(f, right.add_(slack), out=slopes)
     unbounded = y.clamp(min=1.0 * (shift == 0))  # without a shift the right side vanishes for negatives as well
     torch.maximum(torch.log1p(slopes), t.mul_(unbounded), out=values)  # a softplus, which is t from FAR on
-    power = ((gamma_pos - gamma_neg) * y).add_(gamma_neg - 1)
+    exponent = ((gamma_pos - gamma_neg) * y).add_(gamma_neg - 1)
     if not detach_focal:
-        slopes.add_(values).addcmul_(power, values)
-    focus = f.log().mul_(power).exp_()  # a general power takes five times as long
+        slopes.add_(values).addcmul_(exponent, values)
+    focus = f.log().mul_(exponent).exp_()  # a general power takes five times as long
     slopes.mul_(focus).mul_(sign)
     values.mul_(focus).mul_(f)
-
-
-def _power(base: Tensor, gamma: float) -> Tensor:
-    """Return the power of the positive part; above zero, where the slope of a power below one is infinite."""
-    return base.clamp(min=torch.finfo(base.dtype).tiny) ** gamma

@@ -7,7 +7,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-__all__ = ["absent_as_rarest", "box_cox", "log_odds", "softplus", "steady_exp"]
+__all__ = ["absent_as_rarest", "box_cox", "log_odds", "power", "softplus", "steady_exp"]
 
 
 def log_odds(logits: Tensor, y: Tensor) -> Tensor:
@@ -51,6 +51,17 @@ def absent_as_rarest(counts: Tensor) -> Tensor:
     tensor([5., 2., 2.])
     """
     return counts.clamp(min=torch.where(counts > 0, counts, math.inf).min())
+
+
+def power(base: Tensor, exponent: Any) -> Tensor:
+    """Return the power of the positive part; above zero, where the slope of a power below one is infinite.
+
+    Examples
+    --------
+    >>> power(torch.tensor([0.25, -1.0]), 0.5)
+    tensor([5.0000e-01, 1.0842e-19])
+    """
+    return base.clamp(min=torch.finfo(base.dtype).tiny) ** exponent
 
 
 def softplus(x: Tensor) -> Tensor:

@@ -423,14 +423,16 @@ def runs_without_gradients(component: Component) -> None:
 
 
 def runs_in_bfloat16(component: Component) -> None:
-    """bfloat16 outputs give a finite value near that of float32, under autocast; what the loss keeps stays float32."""
+    """bfloat16 outputs give a value near that of float32 under autocast, and finite slopes; the rest stays float32."""
     case = ordinary(component).to(torch.float32)
     built = build(component, case) if component.is_class else None
-    half = case.with_inputs(case.inputs.bfloat16())
-    wanted = total(call(component, case.with_inputs(half.inputs.float())))
+    leaf = case.inputs.bfloat16().requires_grad_()
+    wanted = total(call(component, case.with_inputs(leaf.detach().float())))
     with torch.autocast("cpu", torch.bfloat16):
-        value = total(call(component, half, built=built))
+        value = total(call(component, case.with_inputs(leaf), built=built))
     torch.testing.assert_close(value.float(), wanted, atol=0.3, rtol=0.1)
+    (gradient,) = torch.autograd.grad(value, leaf)
+    assert gradient.isfinite().all(), "the gradient of bfloat16 outputs is not finite"
 
 
 def maps_over_stacked_inputs(component: Component) -> None:

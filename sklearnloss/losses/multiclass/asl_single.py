@@ -8,7 +8,7 @@ from torch.nn import functional as F
 
 from sklearnloss.component import loss
 from sklearnloss.constraints import Fraction, NonNegative, Search
-from sklearnloss.functional.numerics import log_odds
+from sklearnloss.functional.numerics import log_odds, power
 from sklearnloss.functional.with_slope import with_slope
 from sklearnloss.typing import Labels, Logits, PerRow
 
@@ -79,7 +79,7 @@ def _formula(logits: Tensor, y: Tensor, *, gamma_neg: Any, gamma_pos: Any, smoot
     log_p = torch.log_softmax(logits, dim=1)  # (n, k)
     share = smoothing / logits.shape[1]
     lead = log_odds(logits, y)  # (n,)
-    true = _power(torch.sigmoid(-lead), gamma_pos) * F.logsigmoid(lead)
+    true = power(torch.sigmoid(-lead), gamma_pos) * F.logsigmoid(lead)
     wrong = log_p.scatter(1, y[:, None], 0.0)  # (n, k); whose terms are zero where the class is the true one
     others = (torch.exp(gamma_neg * wrong) * wrong).sum(dim=1)  # (n,)
     return -(1 - smoothing + share) * true - share * others
@@ -95,7 +95,7 @@ def _written(
     p, log_true = slopes.gather(1, column), log_p.gather(1, column)  # (n, 1)
     rest = slopes.scatter_(1, column, 0.0).sum(dim=1, keepdim=True)  # (n, 1), one minus p
     log_true = torch.where(rest < 0.5, torch.log1p(-rest), log_true)  # exact wherever p is
-    focus = (1 - smoothing + share) * _power(rest, gamma_pos)
+    focus = (1 - smoothing + share) * power(rest, gamma_pos)
     gain = focus * (1 - gamma_pos * p * log_true / rest.clamp(min=torch.finfo(rest.dtype).tiny))  # over the odds' slope
     factor = (log_p.scatter_(1, column, 0.0) * gamma_neg).exp_().scatter_(1, column, 0.0)  # (n, k)
     terms = log_p.mul_(factor)
@@ -104,8 +104,3 @@ def _written(
     total = wrong.sum(dim=1, keepdim=True)
     slopes.mul_(gain + total).sub_(wrong)
     slopes.scatter_(1, column, p * total - rest * gain)
-
-
-def _power(base: Tensor, gamma: float) -> Tensor:
-    """Return the power; above zero, where the slope of a power below one is infinite."""
-    return base.clamp(min=torch.finfo(base.dtype).tiny) ** gamma
