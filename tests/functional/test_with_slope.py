@@ -9,7 +9,7 @@ from sklearnloss.functional import with_slope as module
 from sklearnloss.functional.with_slope import with_slope
 from sklearnloss.losses.binary import bce, dsc, reject_fixed
 from sklearnloss.losses.multiclass import aldr, asl_single, elr, kd, multiclass_dsc, spherical_softmax, taylor_softmax
-from sklearnloss.losses.multilabel import boostlu, decoupled_softmax
+from sklearnloss.losses.multilabel import boostlu, decoupled_softmax, em_apl
 
 ASL = {"gamma_neg": 4.0, "gamma_pos": 1.0, "shift": 0.05, "detach_focal": False}
 DSC = {"gamma": 0.3, "smooth": 1.0, "squared": True, "detach_weight": True}
@@ -23,6 +23,7 @@ OF_SCORES = [
     *[(bce, {"pos_weight": weight}) for weight in (1.0, 3.0)],
     *[(reject_fixed, {"cost": 0.05, "alpha": 2.0}), (reject_fixed, {"cost": 0.4, "alpha": 0.7})],
     *[(boostlu, {"boost": boost}) for boost in (1.0, 5.0)],
+    *[(em_apl, {"alpha": alpha, "beta": beta}) for alpha, beta in ((0.1, 0.2), (0.0, 1.0))],
 ]
 OF_ROWS = [
     *[(aldr, {"margin": 1.0, "normalize": normalize}) for normalize in (True, False)],
@@ -55,7 +56,11 @@ def given(loss, fixed, dtype=torch.float64):
     scores, y = batch(dtype)
     fixed = {name: v.to(dtype) if isinstance(v, torch.Tensor) else v for name, v in fixed.items()}
     if loss not in {case[0] for case in OF_ROWS}:
-        return scores, [y], {"of": "score"} | fixed
+        beside = []
+        if loss is em_apl:  # two columns of unknown labels, one of them with pseudo-labels
+            unknown = (1 - y) * torch.tensor([0, 0, 0, 1, 1], dtype=dtype)
+            beside = [unknown, torch.where(torch.arange(5) == 4, 0.3, -1.0).to(dtype).expand(12, 5)]
+        return scores, [y, *beside], {"of": "score"} | fixed
     if loss is not decoupled_softmax:
         y = torch.tensor([1, 2, 3, 4, 0, 1, 2, 3, 4, 0, 1, 2])
     beside = {

@@ -149,8 +149,8 @@ def _written(
     """Write the loss of each label and its slope."""
     scale, target, free = _kinds(y, unknown, pseudo, alpha, beta)
     p, rest = torch.sigmoid(z), torch.neg(z).sigmoid_()
-    torch.abs(z, out=values).neg_().exp_().log1p_().add_(z.clamp(min=0))
-    values.sub_(torch.addcmul(target, free, p).mul_(z)).mul_(scale)
+    line = z.clamp(min=0).sub_(torch.addcmul(target, free, p).mul_(z))  # of the softplus, what is large
+    torch.abs(z, out=values).neg_().exp_().log1p_().add_(line).mul_(scale)
     torch.mul(1 - target - free, p, out=slopes).addcmul_(target, rest, value=-1)
     slopes.sub_(free.mul_(z).mul_(p).mul_(rest)).mul_(scale)
 
